@@ -1,0 +1,56 @@
+"""The public names are a promise: a program that imports them today imports them after every change."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+# module -> names it promises
+PUBLIC = {
+    "object_database": [
+        "__version__",
+        "connect",
+        "Schema",
+        "Indexed",
+        "Index",
+        "TcpServer",
+        "InMemServer",
+        "InMemoryPersistence",
+        "RevisionConflictException",
+        "DisconnectedException",
+    ],
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names])
+def test_a_public_name_can_be_imported(module: str, name: str) -> None:
+    assert hasattr(importlib.import_module(module), name), f"{module}.{name} is promised to users"
+
+
+def test_all_lists_the_public_names_and_nothing_that_is_missing() -> None:
+    package = importlib.import_module("object_database")
+    listed = set(package.__all__)
+    assert set(PUBLIC["object_database"]) <= listed
+    assert [name for name in sorted(listed) if not hasattr(package, name)] == []
+
+
+def test_the_version_is_the_one_that_is_installed() -> None:
+    from importlib.metadata import version
+
+    import object_database
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", object_database.__version__)
+    assert version("object_database") == object_database.__version__
+
+
+def test_build_requirements_are_pinned_alike_for_users_and_developers(root: Path) -> None:
+    pins = re.search(r"^requires = \[(.*?)\]", (root / "pyproject.toml").read_text(), re.MULTILINE)
+    assert pins is not None
+    developers = (root / "requirements-dev.txt").read_text().splitlines()
+    for pin in re.findall(r'"([^"]+)"', pins[1]):
+        assert pin in developers
+    unpinned = [line for line in developers if line and not line.startswith("#") and "==" not in line]
+    assert unpinned == []
