@@ -1,0 +1,63 @@
+/// What a program says about its schemas, and what the catalogue of a server makes of it.
+///
+/// A definition names things; a layout numbers them. Fields and indexes of a type are numbered in the order in which
+/// they were first defined by anybody, and keep their number for ever: rows store values by field number.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/types/descriptor.h"
+
+namespace odb {
+
+struct FieldDefinition {
+  std::string name;
+  std::string type;        ///< descriptor text
+  Bytes default_value;     ///< V value; empty: the type's own default
+};
+
+struct IndexDefinition {
+  std::string name;
+  std::vector<std::string> fields;
+};
+
+struct TypeDefinition {
+  std::string name;
+  std::vector<FieldDefinition> fields;
+  std::vector<IndexDefinition> indexes;
+};
+
+struct SchemaDefinition {
+  std::string name;
+  std::vector<TypeDefinition> types;
+};
+
+struct FieldLayout {
+  std::string name;
+  TypeDescriptor type;     ///< references resolved
+  Bytes default_value;     ///< what an absent value reads as; never empty
+};
+
+struct IndexLayout {
+  std::string name;
+  std::vector<FieldId> fields;
+};
+
+/// One type of the catalogue. id -> position: fields and indexes by their number.
+struct TypeLayout {
+  TypeId id;
+  std::string schema;
+  std::string name;
+  std::vector<FieldLayout> fields;
+  std::vector<IndexLayout> indexes;
+
+  std::string qualified_name() const { return schema + "." + name; }
+  const FieldLayout* field(FieldId number) const {
+    return number.value < fields.size() ? &fields[number.value] : nullptr;
+  }
+};
+
+}  // namespace odb
