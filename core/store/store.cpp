@@ -1,0 +1,302 @@
+#include "core/store/store.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/check.h"
+
+namespace odb {
+
+// ---- pins
+
+Version Store::open() {
+  std::lock_guard lock(mutex_);
+  if (pins_.empty() || pins_.back().version.step != published_.step) {
+    pins_.push_back({published_, 1});
+  } else {
+    ++pins_.back().count;
+  }
+  return published_;
+}
+
+Result<Version> Store::open_at(TransactionId tid) {
+  std::lock_guard lock(mutex_);
+  if (tid >= published_.tid) {
+    if (pins_.empty() || pins_.back().version.step != published_.step) pins_.push_back({published_, 0});
+    ++pins_.back().count;
+    return published_;
+  }
+  for (auto pin = pins_.rbegin(); pin != pins_.rend(); ++pin) {
+    if (pin->version.tid > tid) continue;
+    ++pin->count;
+    return pin->version;
+  }
+  return Status(Code::kSnapshotTooOld, "version " + std::to_string(tid.value) +
+                                           " is no longer kept here: only versions that a view holds open, and the "
+                                           "latest one (" + std::to_string(published_.tid.value) + "), are");
+}
+
+void Store::close(Step step) {
+  std::lock_guard lock(mutex_);
+  auto pin = std::find_if(pins_.rbegin(), pins_.rend(), [step](const Pin& p) { return p.version.step == step; });
+  ODB_CHECK(pin != pins_.rend(), step.value);  // V2
+  if (--pin->count == 0) pins_.erase(std::next(pin).base());
+}
+
+Version Store::published() const {
+  std::lock_guard lock(mutex_);
+  return published_;
+}
+
+const Table* Store::find_table(const std::string& qualified_name) const {
+  std::lock_guard lock(mutex_);
+  auto found = by_name_.find(qualified_name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+// ---- the writer
+
+Table& Store::define(TypeLayout layout) {
+  ODB_CHECK(layout.id.value > 0);
+  if (tables_.size() <= layout.id.value) tables_.resize(layout.id.value + 1);
+  auto& table = tables_[layout.id.value];
+  if (table == nullptr) {
+    table = std::make_unique<Table>(std::move(layout));
+    std::lock_guard lock(mutex_);
+    by_name_.emplace(table->layout().qualified_name(), table.get());
+  } else if (layout.indexes.size() == table->indexes_.size()) {
+    table->extend(std::move(layout), Step{0});
+  } else {
+    fill_new_indexes(*table, std::move(layout));
+  }
+  return *table;
+}
+
+/// D17, on a small scale: at once, as a step of its own, so that older views are not shown half an index.
+void Store::fill_new_indexes(Table& table, TypeLayout layout) {
+  size_t first_new = table.indexes_.size();
+  begin();
+  table.extend(std::move(layout), making_);
+  table.for_each(making_, [&](ObjectId object, const Row& row) {
+    for (size_t i = first_new; i < table.indexes_.size(); ++i) {
+      key_after_.clear();
+      table.append_index_key(key_after_, IndexId{static_cast<uint32_t>(i)}, row);
+      table.indexes_[i]->insert(key_after_, object, making_, limbo_);
+    }
+    return true;
+  });
+  publish(published().tid);
+}
+
+void Store::begin() {
+  ODB_CHECK(making_ == Step{0}, making_.value);
+  Step last = published().step;
+  making_ = Step{last.value + 1};
+  limbo_.start_bucket(last);
+}
+
+Status Store::apply(const Record& record) {
+  ODB_CHECK(making_ != Step{0});
+  Table* table = this->table(record.type);
+  if (table == nullptr) return protocol_error("record of type " + std::to_string(record.type.value) + ", not known here");
+  const Row* before = table->find(record.object, making_);
+  auto does_not_fit = [&](const char* what) {
+    return protocol_error(table->layout().qualified_name() + "(" + std::to_string(record.object.value) + ") " + what);
+  };
+  switch (record.op) {
+    case Op::kCreate:
+      if (before != nullptr) return does_not_fit("is created although it exists");
+      [[fallthrough]];
+    case Op::kWhole: link(*table, record.object, before, Row::of(making_, record.fields)); break;
+    case Op::kUpdate:
+      if (before == nullptr) return does_not_fit("is written although it does not exist");
+      link(*table, record.object, before, Row::merge(making_, *before, record.fields));
+      break;
+    case Op::kDelete:
+      if (before == nullptr) return does_not_fit("is deleted although it does not exist");
+      link(*table, record.object, before, Row::tombstone(making_));
+      break;
+  }
+  return Status::ok();
+}
+
+void Store::put(Table& table, ObjectId object, Row* row) {
+  ODB_CHECK(making_ != Step{0});
+  row->step = making_;
+  link(table, object, table.find(object, making_), row);
+}
+
+void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
+  update_indexes(table, object, before, after);
+  table.object_count_ += (after->is_tombstone ? 0 : 1) - (before == nullptr ? 0 : 1);
+  Row* head = table.tree_.head(object);
+  if (head != nullptr && head->step == making_) {  // written twice in one step: only the last one is history
+    after->older.store(head->older.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    table.tree_.replace(object, after);
+    limbo_.add(head, Row::destroy);
+    return;
+  }
+  ODB_CHECK(head == nullptr || head->step < making_);  // V4
+  table.tree_.push(object, after);
+  if (head != nullptr || after->is_tombstone) stale_rows_.push_back({making_, &table, object});
+}
+
+void Store::update_indexes(Table& table, ObjectId object, const Row* before, const Row* after) {
+  const auto& indexes = table.indexes_;
+  for (uint32_t i = 0; i < indexes.size(); ++i) {
+    key_before_.clear();
+    key_after_.clear();
+    if (before != nullptr) table.append_index_key(key_before_, IndexId{i}, *before);
+    if (!after->is_tombstone) table.append_index_key(key_after_, IndexId{i}, *after);
+    if (key_before_ == key_after_) continue;  // no key is empty, so this also tells none from some
+    if (before != nullptr) {
+      indexes[i]->remove(key_before_, object, making_);
+      stale_entries_.push_back({making_, indexes[i].get(), key_before_, object});
+    }
+    if (!after->is_tombstone) indexes[i]->insert(key_after_, object, making_, limbo_);
+  }
+}
+
+void Store::adopt(Staging& staging) {
+  ODB_CHECK(making_ != Step{0});
+  Table* table = this->table(staging.table_.id());
+  ODB_CHECK(table == &staging.table_);
+  staging.tree_.take_all([&](ObjectId object, Row* row) {
+    put(*table, object, row);
+  });
+  staging.object_count_ = 0;
+  if (!table->is_complete_at(making_)) table->complete_from_.store(making_, std::memory_order_release);
+  table->join();
+}
+
+void Store::publish(TransactionId tid) {
+  ODB_CHECK(making_ != Step{0});
+  Step floor, oldest_open = kNever;
+  {
+    std::lock_guard lock(mutex_);
+    ODB_CHECK(tid >= published_.tid, tid.value, published_.tid.value);  // C3
+    floor = pins_.empty() ? published_.step : std::min(pins_.front().version.step, published_.step);
+  }
+  cut(floor);
+  {
+    std::lock_guard lock(mutex_);
+    published_ = {making_, tid};
+    if (!pins_.empty()) oldest_open = pins_.front().version.step;
+  }
+  making_ = Step{0};
+  limbo_.free_below(oldest_open);
+}
+
+void Store::advance(TransactionId tid) {
+  ODB_CHECK(making_ == Step{0});
+  std::lock_guard lock(mutex_);
+  if (tid > published_.tid) published_.tid = tid;
+}
+
+void Store::trim() {
+  ODB_CHECK(making_ == Step{0});
+  auto oldest_open = [this](Step otherwise) {
+    std::lock_guard lock(mutex_);
+    return pins_.empty() ? otherwise : pins_.front().version.step;
+  };
+  Step last = published().step;
+  limbo_.start_bucket(last);
+  cut(oldest_open(last));
+  limbo_.free_below(oldest_open(kNever));
+}
+
+void Store::cut(Step floor) {
+  for (; !stale_entries_.empty() && stale_entries_.front().since <= floor; stale_entries_.pop_front()) {
+    const StaleEntry& stale = stale_entries_.front();
+    stale.index->expire(stale.key, stale.object, floor, limbo_);
+  }
+  for (; !stale_rows_.empty() && stale_rows_.front().since <= floor; stale_rows_.pop_front())
+    cut_chain(*stale_rows_.front().table, stale_rows_.front().object, floor);
+}
+
+void Store::cut_chain(Table& table, ObjectId object, Step floor) {
+  Row* row = table.tree_.head(object);
+  while (row != nullptr && row->step > floor) row = row->older.load(std::memory_order_relaxed);
+  if (row == nullptr) return;
+  add_rows_to_limbo(row->older.exchange(nullptr, std::memory_order_acq_rel));
+  if (row->is_tombstone && row == table.tree_.head(object)) {
+    table.tree_.remove(object, limbo_);
+    limbo_.add(row, Row::destroy);
+  }
+}
+
+void Store::add_rows_to_limbo(Row* row) {
+  while (row != nullptr) {
+    Row* older = row->older.load(std::memory_order_relaxed);
+    limbo_.add(row, Row::destroy);
+    row = older;
+  }
+}
+
+void Store::check() const {
+  ODB_CHECK(making_ == Step{0});
+  Step step = published().step;
+  std::set<std::pair<const Table*, ObjectId>> stale;
+  for (const StaleRow& row : stale_rows_) stale.emplace(row.table, row.object);
+  for (const auto& table : tables_) {
+    if (table == nullptr) continue;
+    size_t live = 0;
+    std::vector<std::set<std::pair<Bytes, ObjectId>>> expected(table->indexes_.size());
+    table->tree_.for_each([&](ObjectId object, const Row* row) {
+      if (!row->is_tombstone) {
+        ++live;
+        for (uint32_t i = 0; i < expected.size(); ++i) {
+          Bytes key;
+          table->append_index_key(key, IndexId{i}, *row);
+          expected[i].emplace(std::move(key), object);
+        }
+      }
+      bool is_history = row->is_tombstone || row->older.load(std::memory_order_relaxed) != nullptr;
+      ODB_CHECK(!is_history || stale.contains({table.get(), object}), object.value);  // else it would be kept for ever
+      for (Step newer = kNever; row != nullptr; row = row->older.load(std::memory_order_relaxed)) {
+        ODB_CHECK(row->step < newer, object.value);  // V4
+        newer = row->step;
+      }
+      return true;
+    });
+    ODB_CHECK(live == table->object_count_, live, table->object_count_);
+    for (uint32_t i = 0; i < expected.size(); ++i) {
+      size_t members = 0;
+      table->indexes_[i]->for_each_member(step, [&](BytesView key, ObjectId object) {
+        ++members;
+        ODB_CHECK(expected[i].contains({Bytes(key), object}), object.value);  // S2
+      });
+      ODB_CHECK(members == expected[i].size(), members, expected[i].size());  // S2
+    }
+  }
+}
+
+// ---- staging
+
+void Staging::put(const Record& record) {
+  drop(record.object);
+  tree_.push(record.object, Row::of(Step{0}, record.fields));
+  ++object_count_;
+}
+
+void Staging::update(const Record& record) {
+  const Row* before = tree_.head(record.object);
+  if (before == nullptr) return;
+  Row* after = Row::merge(Step{0}, *before, record.fields);
+  drop(record.object);
+  tree_.push(record.object, after);
+  ++object_count_;
+}
+
+void Staging::erase(ObjectId object) { drop(object); }
+
+void Staging::drop(ObjectId object) {
+  Row* row = tree_.head(object);
+  if (row == nullptr) return;
+  Limbo at_once;  // nobody reads here: freed on return
+  tree_.remove(object, at_once);
+  at_once.add(row, Row::destroy);
+  --object_count_;
+}
+
+}  // namespace odb

@@ -1,0 +1,134 @@
+/// A versioned store of objects: one writer makes steps, any number of threads read pinned steps without a lock.
+///
+/// The scheme (V1, V2, V4), n being the step in the making:
+///   open    lock; pin the published step
+///   apply   link new rows and index entries of step n: no pinned reader can see them yet
+///   publish lock; floor = min(pinned steps, published)
+///           cut chains behind their first row <= floor, unlink expired entries and tombstones: all into limbo[n-1]
+///           lock; published = n; free limbo[k] for every k below the oldest pinned step
+///   close   lock; unpin
+/// A view that opens between the two locks opens at a step >= floor, so nothing it needs was cut.
+///
+/// Server and client use the same store; a server opens no views, so its chains have one row.
+/// Thread safety: open, close and published from any thread; everything else from the writer's.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/status.h"
+#include "core/codec/record.h"
+#include "core/store/limbo.h"
+#include "core/store/table.h"
+
+namespace odb {
+
+/// A step and what it stands for: the state of the covered objects at this transaction.
+struct Version {
+  Step step;
+  TransactionId tid;
+  friend bool operator==(const Version&, const Version&) = default;
+};
+
+/// Objects of one type on their way into a store: a subscription's stream, not visible to anyone until adopted (D22).
+class Staging {
+ public:
+  explicit Staging(const Table& table) : table_(table) {}
+
+  /// A piece of the stream, or the creation of an object: replaces what is staged of it.
+  void put(const Record& record);
+  /// A write to an object that is not staged yet is ignored: its piece comes later and has it.
+  void update(const Record& record);
+  void erase(ObjectId object);
+  size_t object_count() const { return object_count_; }
+
+ private:
+  friend class Store;
+  void drop(ObjectId object);
+
+  const Table& table_;
+  ObjectTree tree_;
+  size_t object_count_ = 0;
+};
+
+class Store {
+ public:
+  Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // -- any thread
+  /// Pins the latest version: it can be read until close().
+  Version open();
+  /// Pins the newest retained version with tid <= the given one (D7).
+  Result<Version> open_at(TransactionId tid);
+  void close(Step step);
+  Version published() const;
+  /// A type by its names; nullptr when it is not known here. Tables live as long as the store.
+  const Table* find_table(const std::string& qualified_name) const;
+
+  // -- the writer
+  /// Adds a type, or fields and indexes to it. REQUIRES: no step is begun.
+  Table& define(TypeLayout layout);
+  Table* table(TypeId type) const { return type.value < tables_.size() ? tables_[type.value].get() : nullptr; }
+
+  /// Starts step published + 1.
+  void begin();
+  /// Carries out one record in the step begun. Fails, without effect, on a record that does not fit what is here.
+  Status apply(const Record& record);
+  /// Makes `row` the newest one of an object in the step begun, and owns it.
+  void put(Table& table, ObjectId object, Row* row);
+  /// Moves what was staged into the step begun; from this step on the type is complete (D20).
+  void adopt(Staging& staging);
+  /// Ends the step begun: from now on new views see it.
+  void publish(TransactionId tid);
+  /// Nothing that is covered here changed up to `tid`.
+  void advance(TransactionId tid);
+  /// Frees what closed views kept alive. publish() does it too; this is for quiet times.
+  void trim();
+
+  /// Every invariant, in O(n): V4, S2, counts. REQUIRES: no step is begun.
+  void check() const;
+
+ private:
+  struct StaleRow {
+    Step since;  // the chain can be cut behind the row of this step
+    Table* table;
+    ObjectId object;
+  };
+  struct StaleEntry {
+    Step since;
+    KeyIndex* index;
+    Bytes key;
+    ObjectId object;
+  };
+  struct Pin {
+    Version version;
+    uint32_t count;
+  };
+
+  void fill_new_indexes(Table& table, TypeLayout layout);
+  void link(Table& table, ObjectId object, const Row* before, Row* after);
+  void update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
+  void cut(Step floor);
+  void cut_chain(Table& table, ObjectId object, Step floor);
+  void add_rows_to_limbo(Row* row);
+
+  std::vector<std::unique_ptr<Table>> tables_;  // type id -> table; writer only
+  Limbo limbo_;
+  std::deque<StaleRow> stale_rows_;        // ascending by since
+  std::deque<StaleEntry> stale_entries_;   // ascending by since
+  Step making_;                            // the step begun; 0: none
+  Bytes key_before_, key_after_;           // scratch
+
+  mutable std::mutex mutex_;  // guards what follows; held for a few instructions
+  Version published_{Step{1}, TransactionId{0}};
+  std::vector<Pin> pins_;     // ascending by step
+  std::map<std::string, const Table*> by_name_;  // "schema.Type" -> table
+};
+
+}  // namespace odb

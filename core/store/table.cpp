@@ -1,0 +1,40 @@
+#include "core/store/table.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace odb {
+
+Table::Table(TypeLayout layout) : id_(layout.id) { extend(std::move(layout), Step{0}); }
+
+void Table::extend(TypeLayout layout, Step indexed_from) {
+  ODB_CHECK(layout.id == id_, layout.id.value, id_.value);
+  if (!shapes_.empty()) {
+    ODB_CHECK(layout.fields.size() >= shape().layout.fields.size());
+    ODB_CHECK(layout.indexes.size() >= shape().layout.indexes.size());
+  }
+  auto made = std::make_unique<Shape>();
+  if (!shapes_.empty()) made->indexed_from = shape().indexed_from;
+  made->indexed_from.resize(layout.indexes.size(), indexed_from);
+  while (indexes_.size() < layout.indexes.size()) indexes_.push_back(std::make_unique<KeyIndex>());
+  for (const auto& index : indexes_) made->indexes.push_back(index.get());
+  made->indexed_with.resize(layout.fields.size());
+  for (const IndexLayout& index : layout.indexes) {
+    for (FieldId field : index.fields) {
+      auto& together = made->indexed_with[field.value];
+      together.insert(together.end(), index.fields.begin(), index.fields.end());
+      std::ranges::sort(together);
+      together.erase(std::ranges::unique(together).begin(), together.end());
+    }
+  }
+  made->layout = std::move(layout);
+  shape_.store(made.get(), std::memory_order_release);
+  shapes_.push_back(std::move(made));
+}
+
+void Table::append_index_key(Bytes& out, IndexId index, const Row& row) const {
+  for (FieldId field : layout().indexes[index.value].fields) append_key(out, value_of(row, field));
+}
+
+}  // namespace odb

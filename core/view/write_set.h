@@ -1,0 +1,89 @@
+/// What a transaction wrote: per object, the last value of each field.
+///
+/// Values lie one behind the other in one arena; an object has one slot per field in one array of slots, so creating
+/// an object allocates nothing of its own. Lookups inside the transaction see the writes through overlays, which are
+/// brought up to date at the lookup and not at the write: bulk loads pay nothing for them.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "core/store/store.h"
+#include "core/view/read_set.h"
+
+namespace odb {
+
+class WriteSet {
+ public:
+  enum class State : uint8_t {
+    kUntouched,
+    kCreated,
+    kUpdated,
+    kDeleted,    // existed before
+    kCancelled,  // created and deleted in here: never was
+  };
+
+  State state(ObjectId object) const {
+    auto found = by_object_.find(object);
+    return found == by_object_.end() ? State::kUntouched : writes_[found->second].state;
+  }
+  /// The value that was written to a field of an object, or empty.
+  BytesView value(ObjectId object, FieldId field) const;
+
+  void create(const Table& table, ObjectId object);
+  void cancel(ObjectId object);
+  void write(const Table& table, ObjectId object, FieldId field, BytesView value);
+  void erase(const Table& table, ObjectId object);
+
+  bool is_empty() const { return writes_.empty(); }
+  /// Objects that are written in the end.
+  size_t count() const { return writes_.size() - cancelled_; }
+  size_t bytes() const { return arena_.size(); }
+  bool touches(const Table& table) const { return by_table_.contains(&table); }
+
+  /// Turns what a lookup found in the snapshot into what the transaction sees, ascending by identity.
+  void overlay_lookup(const Table& table, IndexId index, BytesView key, Step step, std::vector<ObjectId>& found);
+  void overlay_type(const Table& table, std::vector<ObjectId>& found);
+
+  /// Appends the encoded records to `parts`, each part of about `part_bytes`.
+  void encode(std::vector<Bytes>& parts, size_t part_bytes) const;
+
+ private:
+  struct Slot {
+    uint32_t offset;
+    uint32_t size;  // 0: not written
+  };
+  struct Write {
+    const Table* table;
+    ObjectId object;
+    size_t first_slot;
+    uint32_t slot_count;
+    State state;
+  };
+  /// Where the written objects of one type are in one index now.
+  struct Overlay {
+    size_t folded = 0;                                           // touches taken in so far
+    std::map<Bytes, std::set<ObjectId>, std::less<>> members;    // key -> written objects that have it
+    boost::unordered_flat_map<ObjectId, Bytes, HashId> key_of;   // written object -> its key; empty: deleted
+  };
+  struct TableWrites {
+    std::vector<uint32_t> created;  // positions in writes_
+    std::vector<uint32_t> touched;  // the same, with repetitions, in order
+    std::vector<Overlay> overlays;  // index -> overlay
+  };
+
+  Write& touch(const Table& table, ObjectId object, State state_if_new);
+  void fold(const Table& table, IndexId index, Step step, TableWrites& writes);
+  Bytes key_now(const Write& write, IndexId index, Step step) const;
+
+  std::vector<Write> writes_;
+  std::vector<Slot> slots_;
+  Bytes arena_;
+  size_t cancelled_ = 0;
+  boost::unordered_flat_map<ObjectId, uint32_t, HashId> by_object_;  // object -> position in writes_
+  std::map<const Table*, TableWrites> by_table_;
+};
+
+}  // namespace odb
