@@ -1,0 +1,204 @@
+#include "core/commit/commit_engine.h"
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <set>
+
+#include "core/base/check.h"
+
+namespace odb {
+
+Status CommitEngine::validate_shape(const CommitRequest& request) const {
+  if (request.as_of > last_tid())
+    return protocol_error("commit as of transaction " + std::to_string(request.as_of.value) +
+                          ", which has not happened");
+  auto table_of = [&](TypeId type) { return store_.table(type); };
+  RecordReader records(request.records);
+  boost::unordered_flat_set<ObjectId, HashId> written;
+  for (Record record; records.next(record);) {
+    const Table* table = table_of(record.type);
+    if (table == nullptr) return protocol_error("write to unknown type " + std::to_string(record.type.value));
+    if (!written.insert(record.object).second) return protocol_error("a commit has one record for an object");
+    if (record.op == Op::kWhole) return protocol_error("a commit holds creations, updates and deletions only");
+    for (const FieldValue& value : record.fields) {
+      const FieldLayout* field = table->layout().field(value.field);
+      if (field == nullptr) return protocol_error("write to unknown field " + std::to_string(value.field.value));
+      if (!value.value.empty() && !field->type.holds(value.value))
+        return protocol_error("value of " + table->layout().qualified_name() + "." + field->name + " is not a " +
+                              field->type.text());
+    }
+  }
+  if (!records.is_ok()) return protocol_error("malformed records in a commit");
+  if (written.empty()) return protocol_error("commit without a write");
+  ReadsReader reads(request.reads);
+  for (Read read; reads.next(read);) {
+    const Table* table = table_of(read.type);
+    if (table == nullptr) return protocol_error("read of unknown type " + std::to_string(read.type.value));
+    if (read.kind == Read::Kind::kObject && read.marks.back() > table->layout().fields.size())
+      return protocol_error("read of an unknown field");
+    if (read.kind == Read::Kind::kIndexKey && read.index.value >= table->layout().indexes.size())
+      return protocol_error("read of an unknown index");
+  }
+  return reads.is_ok() ? Status::ok() : protocol_error("malformed reads in a commit");
+}
+
+const std::vector<DecidedCommit>& CommitEngine::start_group(size_t commits_max) {
+  ODB_CHECK(!is_in_flight());
+  last_planned_ = last_tid();
+  for (; !waiting_.empty() && group_.size() < commits_max; waiting_.pop_front()) {
+    group_.push_back({std::move(waiting_.front()), Verdict::kAccepted, {}, {}});
+    decide(group_.back(), plans_.emplace_back());
+  }
+  return group_;
+}
+
+void CommitEngine::decide(DecidedCommit& commit, Plan& plan) {
+  if (!check_reads(commit) || !plan_writes(commit, plan)) {
+    for (PlannedWrite& write : plan.writes) Row::destroy(write.row);
+    plan = {};
+    return;
+  }
+  commit.tid = last_planned_ = TransactionId{last_planned_.value + 1};  // C3
+  for (const PlannedWrite& write : plan.writes) planned_rows_[write.object] = write.row;
+  for (KeyHash key : plan.keys) planned_keys_[key] = commit.tid;
+  planned_writers_.emplace_back(commit.tid, commit.request.committer);
+}
+
+/// C1: every key that was read was last written at or before as_of.
+bool CommitEngine::check_reads(DecidedCommit& commit) {
+  if (!commit.request.reads.empty() && commit.request.as_of < conflicts_.floor()) {  // C2
+    commit.verdict = Verdict::kTooOld;
+    return false;
+  }
+  using Kind = DecisiveKey::Kind;
+  ReadsReader reads(commit.request.reads);
+  Read& read = scratch_read_;
+  while (reads.next(read)) {
+    switch (read.kind) {
+      case Read::Kind::kObject:
+        // Whoever read a field relied on the object being there.
+        if (!check_key(commit, object_key_hash(read.object, 0), {Kind::kExistence, read.type, read.object, 0, {}, {}, {}}))
+          return false;
+        for (uint32_t mark : read.marks) {
+          if (mark > 0 && !check_key(commit, object_key_hash(read.object, mark),
+                                     {Kind::kField, read.type, read.object, mark - 1, {}, {}, {}}))
+            return false;
+        }
+        break;
+      case Read::Kind::kIndexKey:
+        if (!check_key(commit, index_key_hash(read.type, read.index, read.key),
+                       {Kind::kIndexKey, read.type, {}, read.index.value, {}, {}, {}})) {
+          commit.decisive.key = Bytes(read.key);
+          return false;
+        }
+        break;
+      case Read::Kind::kType:
+        if (!check_key(commit, type_key_hash(read.type), {Kind::kTypeSet, read.type, {}, 0, {}, {}, {}})) return false;
+        break;
+    }
+  }
+  return true;
+}
+
+bool CommitEngine::check_key(DecidedCommit& commit, KeyHash hash, const DecisiveKey& key) {
+  TransactionId written_at = conflicts_.last_write(hash);
+  ObjectId won_by;
+  auto planned = planned_keys_.find(hash);
+  if (planned != planned_keys_.end()) {
+    written_at = planned->second;
+    for (auto [tid, writer] : planned_writers_) won_by = tid == written_at ? writer : won_by;
+  } else if (written_at > commit.request.as_of) {
+    won_by = conflicts_.writer_of(written_at);
+  }
+  if (written_at <= commit.request.as_of) return true;
+  commit.verdict = Verdict::kConflict;
+  commit.decisive = key;
+  commit.decisive.written_at = written_at;
+  commit.decisive.won_by = won_by;
+  return false;
+}
+
+const Row* CommitEngine::row_now(const Table& table, ObjectId object) const {
+  auto planned = planned_rows_.find(object);
+  if (planned == planned_rows_.end()) return table.find(object, kNever);
+  return planned->second->is_tombstone ? nullptr : planned->second;
+}
+
+bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
+  RecordReader records(commit.request.records);
+  Record& record = scratch_record_;
+  std::set<TypeId> changed_sets;
+  while (records.next(record)) {
+    Table& table = *store_.table(record.type);
+    const Row* before = row_now(table, record.object);
+    Row* after = nullptr;
+    if (record.op == Op::kCreate) {
+      if (before != nullptr) {
+        commit.verdict = Verdict::kIdentityInUse;
+        commit.decisive = {DecisiveKey::Kind::kExistence, record.type, record.object, 0, {}, {}, {}};
+        return false;
+      }
+      after = Row::of(Step{0}, record.fields);
+    } else {
+      if (before == nullptr) return refuse_absent(commit, record);
+      after = record.op == Op::kDelete ? Row::tombstone(Step{0}) : Row::merge(Step{0}, *before, record.fields);
+    }
+    plan.writes.push_back({&table, record.object, after});
+    if (record.op == Op::kUpdate) {
+      for (const FieldValue& value : record.fields)
+        plan.keys.push_back(object_key_hash(record.object, value.field.value + 1));
+    } else {
+      changed_sets.insert(record.type);
+      if (record.op == Op::kDelete) plan.keys.push_back(object_key_hash(record.object, 0));
+    }
+    add_index_keys(table, before, after, plan);
+  }
+  for (TypeId type : changed_sets) plan.keys.push_back(type_key_hash(type));
+  return true;
+}
+
+/// D13: a write to an object that is not there is a conflict if the object was deleted after as_of, else an error.
+bool CommitEngine::refuse_absent(DecidedCommit& commit, const Record& record) {
+  DecisiveKey existence{DecisiveKey::Kind::kExistence, record.type, record.object, 0, {}, {}, {}};
+  if (!check_key(commit, object_key_hash(record.object, 0), existence)) return false;
+  commit.verdict = commit.request.as_of < conflicts_.floor() ? Verdict::kTooOld : Verdict::kNoSuchObject;
+  commit.decisive = existence;
+  return false;
+}
+
+void CommitEngine::add_index_keys(const Table& table, const Row* before, const Row* after, Plan& plan) {
+  const auto& indexes = table.layout().indexes;
+  for (uint32_t i = 0; i < indexes.size(); ++i) {
+    key_before_.clear();
+    key_after_.clear();
+    if (before != nullptr) table.append_index_key(key_before_, IndexId{i}, *before);
+    if (!after->is_tombstone) table.append_index_key(key_after_, IndexId{i}, *after);
+    if (key_before_ == key_after_) continue;
+    if (before != nullptr) plan.keys.push_back(index_key_hash(table.id(), IndexId{i}, key_before_));
+    if (!after->is_tombstone) plan.keys.push_back(index_key_hash(table.id(), IndexId{i}, key_after_));
+  }
+}
+
+void CommitEngine::record(DecidedCommit& commit, Plan& plan) {
+  store_.begin();
+  for (PlannedWrite& write : plan.writes) {
+    store_.put(*write.table, write.object, write.row);
+    write.row = nullptr;
+  }
+  store_.publish(commit.tid);
+  conflicts_.record(commit.tid, commit.request.committer, plan.keys);
+}
+
+void CommitEngine::drop_overlay() {
+  for (Plan& plan : plans_) {
+    for (PlannedWrite& write : plan.writes) {
+      if (write.row != nullptr) Row::destroy(write.row);
+    }
+  }
+  group_.clear();
+  plans_.clear();
+  planned_rows_.clear();
+  planned_keys_.clear();
+  planned_writers_.clear();
+}
+
+}  // namespace odb
