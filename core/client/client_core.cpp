@@ -1,0 +1,322 @@
+#include "core/client/client_core.h"
+
+#include "core/base/check.h"
+
+namespace odb {
+namespace {
+
+Code code_of(Farewell farewell) {
+  switch (farewell) {
+    case Farewell::kAuthentication: return Code::kAuthentication;
+    case Farewell::kVersion: return Code::kVersionMismatch;
+    case Farewell::kStopping:
+    case Farewell::kProtocol:
+    case Farewell::kSilent:
+    case Farewell::kTooSlow:
+    case Farewell::kServer: return Code::kDisconnected;
+  }
+  return Code::kDisconnected;
+}
+
+}  // namespace
+
+ClientCore::ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events)
+    : authentication_(std::move(authentication)), events_(events) {}
+
+// ---- events
+
+void ClientCore::connected(Instant now) {
+  last_heard_ = last_sent_ = now;
+  send_urgent(Hello{limits::kProtocolVersion, limits::kProtocolVersion, authentication_->method(), 0});
+}
+
+void ClientCore::received(BytesView bytes, Instant now) {
+  if (state_ == ClientState::kClosed) return;
+  last_heard_ = now;
+  frames_.feed(bytes);
+  while (state_ != ClientState::kClosed) {
+    std::optional<Frame> frame = frames_.next();
+    if (!frame) break;
+    handle(*frame);
+  }
+  if (!frames_.status().is_ok()) breach(frames_.status().message());
+}
+
+void ClientCore::disconnected(const std::string& reason) { close({Code::kDisconnected, reason}); }
+
+void ClientCore::tick(Instant now) {
+  if (state_ == ClientState::kClosed) return;
+  int64_t silent_us = now.us - last_heard_.us;
+  if (silent_us >= limits::kHeartbeatsMissedMax * heartbeat_us_)
+    return close({Code::kDisconnected, "nothing was heard of the server for " + std::to_string(silent_us / 1000) + " ms"});
+  if (state_ == ClientState::kReady && now.us - last_sent_.us >= heartbeat_us_) {
+    last_sent_ = now;
+    send(Heartbeat{});
+  }
+  if (section_tid_ == TransactionId{0}) store_->trim();
+}
+
+// ---- requests
+
+void ClientCore::define_schema(RequestId request, SchemaDefinition definition) {
+  send(DefineSchema{request, std::move(definition)});
+}
+
+void ClientCore::subscribe(RequestId request, TypeId type, Scope scope) {
+  Table* table = store_->table(type);
+  ODB_CHECK(table != nullptr, type.value);
+  if (scope == Scope::kType && !table->is_complete() && !stagings_.contains(type))
+    stagings_.emplace(type, std::make_unique<Staging>(*table));
+  subscriptions_[request] = {type, scope};
+  send(Subscribe{request, type, scope});
+}
+
+CommitSeq ClientCore::commit(const Batch& batch) {
+  CommitSeq seq = last_seq_ = {last_seq_.value + 1};
+  for (const Bytes& records : batch.records) send(CommitPart{seq, records, {}});
+  for (const Bytes& reads : batch.reads) send(CommitPart{seq, {}, reads});
+  send(CommitEnd{seq, batch.as_of, false});
+  return seq;
+}
+
+void ClientCore::flush(RequestId request) { send(Flush{request}); }
+
+void ClientCore::leave() {
+  if (state_ == ClientState::kClosed) return;
+  if (state_ == ClientState::kReady) send(Goodbye{});
+  Bytes farewell = take_output();
+  close({Code::kDisconnected, "disconnected by this program"});
+  urgent_ = std::move(farewell);
+}
+
+Bytes ClientCore::take_output() {
+  Bytes output = std::exchange(urgent_, {});
+  if (state_ != ClientState::kReady) return output;
+  if (output.empty()) return std::exchange(out_, {});
+  output += out_;
+  out_.clear();
+  return output;
+}
+
+// ---- messages
+
+void ClientCore::handle(const Frame& frame) {
+  switch (answer_of(state_, frame.kind)) {  // P2
+    case Answer::kIgnore: return;
+    case Answer::kRefuse: return breach("message " + std::to_string(static_cast<int>(frame.kind)) + " may not come now");
+    case Answer::kHandle: break;
+  }
+  bool is_inside_section = section_tid_ != TransactionId{0} && frame.kind != MessageKind::kSection &&
+                           frame.kind != MessageKind::kServerGoodbye;
+  if (is_inside_section) return breach("a transaction's sections were interrupted");
+  switch (frame.kind) {
+    case MessageKind::kServerHello: return decoded<ServerHello>(frame);
+    case MessageKind::kServerAuth: return decoded<ServerAuth>(frame);
+    case MessageKind::kWelcome: return decoded<Welcome>(frame);
+    case MessageKind::kSchemaMapping: return decoded<SchemaMapping>(frame);
+    case MessageKind::kSection: return decoded<Section>(frame);
+    case MessageKind::kPiece: return decoded<Piece>(frame);
+    case MessageKind::kComplete: return decoded<Complete>(frame);
+    case MessageKind::kCommitResult: return decoded<CommitResult>(frame);
+    case MessageKind::kFlushed: return decoded<Flushed>(frame);
+    case MessageKind::kIdentityBlock: return decoded<IdentityBlock>(frame);
+    case MessageKind::kServerHeartbeat: return decoded<ServerHeartbeat>(frame);
+    case MessageKind::kRefused: return decoded<Refused>(frame);
+    case MessageKind::kServerGoodbye: return decoded<ServerGoodbye>(frame);
+    default: ODB_CHECK(false, static_cast<int>(frame.kind));  // answer_of lets no other kind through
+  }
+}
+
+template <class Message>
+void ClientCore::decoded(const Frame& frame) {
+  Result<Message> message = decode_message<Message>(frame.payload);
+  if (!message.is_ok()) return breach(message.status().message());
+  on(message.value());
+}
+
+void ClientCore::on(const ServerHello& hello) {
+  if (hello.version != limits::kProtocolVersion)
+    return breach("version " + std::to_string(hello.version) + " of the protocol was chosen, which was not offered");
+  state_ = ClientState::kProving;
+  send_urgent(Auth{authentication_->start()});
+}
+
+void ClientCore::on(const ServerAuth& auth) {
+  AuthStep step = authentication_->advance(auth.payload);
+  if (step.verdict == AuthVerdict::kRefused)
+    return close({Code::kAuthentication,
+                  "the token is wrong, or somebody between this program and the server does not know it: nothing "
+                  "was sent that would help them"});
+  has_proof_ = step.verdict == AuthVerdict::kAccepted;
+  if (!step.reply.empty()) send_urgent(Auth{step.reply});
+}
+
+void ClientCore::on(const Welcome& welcome) {
+  if (!has_proof_ && authentication_->method() != "memory")
+    return close({Code::kAuthentication, "the server did not prove that it knows the token"});
+  state_ = ClientState::kReady;
+  authentication_.reset();
+  heartbeat_us_ = static_cast<int64_t>(std::clamp<uint64_t>(welcome.heartbeat_us, 1'000, 3'600'000'000));
+  if (welcome.identities_begin.value % limits::kIdentityBlockSize != 0 || welcome.identities_begin.value == 0)
+    return breach("a block of identities that is none");
+  identities_.add_block(welcome.identities_begin);
+  store_->advance(welcome.tid);
+  events_.on_welcome(welcome);
+}
+
+void ClientCore::on(const SchemaMapping& mapping) {
+  std::map<std::string, TypeId> numbers;
+  for (const MappedType& type : mapping.types) numbers.emplace(type.schema + "." + type.name, type.id);
+  for (const MappedType& type : mapping.types) {
+    Status status = define(type, numbers);
+    if (!status.is_ok()) return breach(status.message());
+  }
+  events_.on_answer(mapping.request, Status::ok());
+}
+
+Status ClientCore::define(const MappedType& type, const std::map<std::string, TypeId>& numbers) {
+  TypeLayout layout{type.id, type.schema, type.name, {}, {}};
+  if (type.id.value == 0 || type.id.value > limits::kTypeIdMax) return protocol_error("a type number that is none");
+  for (const MappedField& field : type.fields) {
+    Result<TypeDescriptor> descriptor = TypeDescriptor::parse(field.type);
+    if (!descriptor.is_ok()) return descriptor.status();
+    descriptor.value().resolve([&](const std::string& name) {
+      auto number = numbers.find(name);
+      return number == numbers.end() ? TypeId{0} : number->second;
+    });
+    Reader in(field.default_value);
+    if (in.value().empty() || !in.at_end()) return protocol_error("a default that is not a value");
+    layout.fields.push_back({field.name, std::move(descriptor.value()), field.default_value});
+  }
+  for (const MappedIndex& index : type.indexes) {
+    for (FieldId field : index.fields) {
+      if (field.value >= layout.fields.size()) return protocol_error("an index over a field that is not there");
+    }
+    if (index.fields.empty()) return protocol_error("an index over no field");
+    layout.indexes.push_back({index.name, index.fields});
+  }
+  if (const Table* known = store_->table(type.id)) {
+    size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
+    if (layout.fields.size() < fields || layout.indexes.size() < indexes)
+      return protocol_error("a type that has lost fields or indexes");
+    if (layout.fields.size() == fields && layout.indexes.size() == indexes) return Status::ok();
+  }
+  store_->define(std::move(layout));
+  return Status::ok();
+}
+
+void ClientCore::on(const Section& section) {
+  if (section_tid_ == TransactionId{0}) {
+    if (section.tid <= store_->published().tid) return breach("transaction " + std::to_string(section.tid.value) +
+                                                              " came after it was said to be here");  // C3
+    section_tid_ = section.tid;
+    store_->begin();
+  } else if (section.tid != section_tid_) {
+    return breach("sections of two transactions are mixed");
+  }
+  RecordReader records(section.records);
+  while (records.next(scratch_record_)) {
+    Status status = apply(scratch_record_);
+    if (!status.is_ok()) return breach(status.message());
+  }
+  if (!records.is_ok()) return breach("malformed records");
+  if (!section.is_last) return;
+  store_->publish(section.tid);  // C5
+  section_tid_ = {};
+}
+
+/// D22: what is covered is applied; what belongs to a subscription on its way is staged.
+Status ClientCore::apply(const Record& record) {
+  const Table* table = store_->table(record.type);
+  if (table == nullptr) return protocol_error("a record of an unknown type");
+  if (record.op == Op::kWhole) return protocol_error("a whole row outside of a subscription's stream");
+  if (table->is_complete() || identities_.owns(record.object)) return store_->apply(record);
+  auto staging = stagings_.find(record.type);
+  if (staging == stagings_.end()) return protocol_error("a record outside of what this client covers");
+  switch (record.op) {
+    case Op::kCreate: staging->second->put(record); break;
+    case Op::kUpdate: staging->second->update(record); break;
+    case Op::kDelete: staging->second->erase(record.object); break;
+    case Op::kWhole: break;
+  }
+  return Status::ok();
+}
+
+void ClientCore::on(const Piece& piece) {
+  auto subscription = subscriptions_.find(piece.request);
+  if (subscription == subscriptions_.end()) return breach("a piece of no subscription");
+  auto staging = stagings_.find(subscription->second.type);
+  if (staging == stagings_.end()) return breach("a piece of a subscription that is complete");
+  RecordReader records(piece.records);
+  while (records.next(scratch_record_)) {
+    if (scratch_record_.op != Op::kWhole || scratch_record_.type != subscription->second.type)
+      return breach("a record that does not belong into a piece");
+    if (!identities_.owns(scratch_record_.object)) staging->second->put(scratch_record_);
+  }
+  if (!records.is_ok()) breach("malformed records");
+}
+
+void ClientCore::on(const Complete& complete) {
+  auto subscription = subscriptions_.find(complete.request);
+  if (subscription == subscriptions_.end()) return breach("the end of no subscription");
+  auto [type, scope] = subscription->second;
+  subscriptions_.erase(subscription);
+  auto staging = stagings_.find(type);
+  if (complete.through < store_->published().tid) return breach("a subscription that ends in the past");
+  if (scope == Scope::kType && staging != stagings_.end()) {
+    store_->begin();
+    store_->adopt(*staging->second);
+    store_->publish(complete.through);
+    stagings_.erase(staging);
+  } else {
+    store_->table(type)->join();
+    store_->advance(complete.through);
+  }
+  events_.on_answer(complete.request, Status::ok());
+}
+
+void ClientCore::on(const CommitResult& result) {
+  if (result.seq == CommitSeq{0} || result.seq > last_seq_) return breach("the result of no commit");
+  store_->advance(result.through);
+  events_.on_commit_result(result);
+}
+
+void ClientCore::on(const Flushed& flushed) {
+  store_->advance(flushed.through);
+  events_.on_answer(flushed.request, Status::ok());
+}
+
+void ClientCore::on(const IdentityBlock& block) {
+  if (block.identities_begin.value == 0 || block.identities_begin.value % limits::kIdentityBlockSize != 0)
+    return breach("a block of identities that is none");
+  identities_.add_block(block.identities_begin);
+}
+
+void ClientCore::on(const ServerHeartbeat& heartbeat) { store_->advance(heartbeat.through); }
+
+void ClientCore::on(const Refused& refused) {
+  Code code = refused.refusal == Refusal::kSchemaMismatch ? Code::kSchemaMismatch : Code::kServer;
+  auto subscription = subscriptions_.find(refused.request);
+  if (subscription != subscriptions_.end()) {
+    stagings_.erase(subscription->second.type);
+    subscriptions_.erase(subscription);
+  }
+  events_.on_answer(refused.request, {code, refused.message});
+}
+
+void ClientCore::on(const ServerGoodbye& goodbye) {
+  close({code_of(goodbye.farewell), "the server closed the connection: " + goodbye.reason});
+}
+
+void ClientCore::breach(std::string what) {
+  close({Code::kProtocol, "the server broke the protocol: " + std::move(what)});
+}
+
+void ClientCore::close(Status reason) {
+  if (state_ == ClientState::kClosed) return;
+  state_ = ClientState::kClosed;
+  out_.clear();
+  events_.on_closed(reason);
+}
+
+}  // namespace odb

@@ -1,0 +1,123 @@
+/// The client as a pure state machine: bytes, requests and the time go in; bytes and answers come out. It is the one
+/// writer of its store; programs read the store from their own threads (core/view).
+///
+/// Requests may be made before the server has welcomed the client; they wait. Every request is answered exactly once:
+/// by the server, or by on_closed(), after which nothing is answered any more.
+/// Thread safety: none, but for store() and identities(); one I/O thread owns it.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/limits.h"
+#include "core/client/identities.h"
+#include "core/protocol/auth.h"
+#include "core/protocol/frame.h"
+#include "core/protocol/states.h"
+#include "core/store/store.h"
+#include "core/view/view.h"
+
+namespace odb {
+
+/// What the client core tells its shell. Called from the thread that drives the core, after what it tells of is
+/// visible in the store.
+class ClientEvents {
+ public:
+  virtual ~ClientEvents() = default;
+  virtual void on_welcome(const Welcome& welcome) = 0;
+  /// A request is fulfilled, or refused.
+  virtual void on_answer(RequestId request, const Status& status) = 0;
+  virtual void on_commit_result(const CommitResult& result) = 0;
+  /// The last call. Unanswered requests and commits will not be answered.
+  virtual void on_closed(const Status& reason) = 0;
+};
+
+class ClientCore {
+ public:
+  ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events);
+  ClientCore(const ClientCore&) = delete;
+  ClientCore& operator=(const ClientCore&) = delete;
+
+  // -- events
+  void connected(Instant now);
+  void received(BytesView bytes, Instant now);
+  /// The channel is gone.
+  void disconnected(const std::string& reason);
+  void tick(Instant now);
+
+  // -- requests
+  void define_schema(RequestId request, SchemaDefinition definition);
+  void subscribe(RequestId request, TypeId type, Scope scope);
+  /// Sends a transaction. Its result carries the number returned.
+  CommitSeq commit(const Batch& batch);
+  void flush(RequestId request);
+  /// Leaves on purpose.
+  void leave();
+
+  // -- output
+  bool has_output() const { return !urgent_.empty() || (state_ == ClientState::kReady && !out_.empty()); }
+  Bytes take_output();
+  bool is_closed() const { return state_ == ClientState::kClosed; }
+
+  const std::shared_ptr<Store>& store() const { return store_; }
+  Identities& identities() { return identities_; }
+  void check() const { store_->check(); }
+
+ private:
+  struct Subscription {
+    TypeId type;
+    Scope scope;
+  };
+
+  void handle(const Frame& frame);
+  template <class Message>
+  void decoded(const Frame& frame);
+  void on(const ServerHello& hello);
+  void on(const ServerAuth& auth);
+  void on(const Welcome& welcome);
+  void on(const SchemaMapping& mapping);
+  void on(const Section& section);
+  void on(const Piece& piece);
+  void on(const Complete& complete);
+  void on(const CommitResult& result);
+  void on(const Flushed& flushed);
+  void on(const IdentityBlock& block);
+  void on(const ServerHeartbeat& heartbeat);
+  void on(const Refused& refused);
+  void on(const ServerGoodbye& goodbye);
+
+  Status apply(const Record& record);
+  Status define(const MappedType& type, const std::map<std::string, TypeId>& numbers);
+  void breach(std::string what);
+  void close(Status reason);
+  template <class Message>
+  void send(const Message& message) {
+    put_frame(out_, message);
+  }
+  template <class Message>
+  void send_urgent(const Message& message) {
+    put_frame(urgent_, message);
+  }
+
+  ClientState state_ = ClientState::kGreeting;
+  std::unique_ptr<ClientAuthentication> authentication_;
+  bool has_proof_ = false;  // the server has shown that it knows the token
+  ClientEvents& events_;
+  std::shared_ptr<Store> store_ = std::make_shared<Store>();
+  Identities identities_;
+  FrameReader frames_{limits::kFrameBytesMax};
+  Bytes urgent_;  // greeting and authentication
+  Bytes out_;     // everything else: waits for the welcome
+  CommitSeq last_seq_;
+  TransactionId section_tid_;  // of the step begun; 0: none
+  std::map<RequestId, Subscription> subscriptions_;              // not complete yet
+  std::map<TypeId, std::unique_ptr<Staging>> stagings_;
+  Instant last_heard_, last_sent_;
+  int64_t heartbeat_us_ = limits::kHeartbeatUs;
+  Record scratch_record_;
+};
+
+}  // namespace odb

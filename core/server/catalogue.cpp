@@ -1,0 +1,165 @@
+#include "core/server/catalogue.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/limits.h"
+
+namespace odb {
+namespace {
+
+const FieldLayout* find_field(const TypeLayout& layout, const std::string& name) {
+  auto found = std::ranges::find(layout.fields, name, &FieldLayout::name);
+  return found == layout.fields.end() ? nullptr : &*found;
+}
+
+FieldId field_number(const TypeLayout& layout, const std::string& name) {
+  return FieldId{static_cast<uint32_t>(find_field(layout, name) - layout.fields.data())};
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out = "(";
+  for (const std::string& name : names) out += (out.size() > 1 ? ", " : "") + name;
+  return out + ")";
+}
+
+std::vector<std::string> field_names(const TypeLayout& layout, const IndexLayout& index) {
+  std::vector<std::string> names;
+  for (FieldId field : index.fields) names.push_back(layout.fields[field.value].name);
+  return names;
+}
+
+Status mismatch(std::string message) { return {Code::kSchemaMismatch, std::move(message)}; }
+
+}  // namespace
+
+Result<std::vector<TypeId>> Catalogue::define(const SchemaDefinition& definition) {
+  Status status = check_definition(definition);
+  if (!status.is_ok()) return status;
+  std::set<TypeId> named;
+  for (const TypeDefinition& type : definition.types) named.insert(number_of(definition.name + "." + type.name));
+  for (const TypeDefinition& type : definition.types) {
+    for (const FieldDefinition& field : type.fields) {
+      TypeDescriptor::parse(field.type).value().each_type_name([&](const std::string& name) {
+        named.insert(number_of(name));
+      });
+    }
+    extend(number_of(definition.name + "." + type.name), type);
+  }
+  return std::vector<TypeId>(named.begin(), named.end());
+}
+
+Status Catalogue::check_definition(const SchemaDefinition& definition) const {
+  if (!is_valid_schema_name(definition.name)) return protocol_error("a schema's name cannot be '" + definition.name + "'");
+  if (definition.types.size() > limits::kTypesPerSchemaMax) return protocol_error("too many types in a schema");
+  std::set<std::string> names;
+  for (const TypeDefinition& type : definition.types) {
+    std::string qualified_name = definition.name + "." + type.name;
+    if (!is_valid_name(type.name)) return protocol_error("a type's name cannot be '" + type.name + "'");
+    if (!names.insert(type.name).second) return protocol_error(qualified_name + " is defined twice");
+    Status status = check_type(qualified_name, type);
+    if (status.is_ok()) status = check_against_known(qualified_name, type);
+    if (!status.is_ok()) return status;
+  }
+  return Status::ok();
+}
+
+/// What can be said of a definition by itself.
+Status Catalogue::check_type(const std::string& qualified_name, const TypeDefinition& type) const {
+  if (type.fields.size() > limits::kFieldsPerTypeMax || type.indexes.size() > limits::kIndexesPerTypeMax)
+    return protocol_error(qualified_name + " has too many fields or indexes");
+  std::set<std::string> fields, indexes;
+  for (const FieldDefinition& field : type.fields) {
+    std::string where = qualified_name + "." + field.name;
+    if (!is_valid_name(field.name)) return protocol_error(qualified_name + " has a field with an impossible name");
+    if (!fields.insert(field.name).second) return protocol_error(where + " is defined twice");
+    Result<TypeDescriptor> parsed = TypeDescriptor::parse(field.type);
+    if (!parsed.is_ok()) return protocol_error(where + ": " + parsed.status().message());
+    if (field.default_value.empty()) continue;
+    Reader in(field.default_value);
+    if (in.value().empty() || !in.at_end() || !parsed.value().holds(field.default_value))
+      return protocol_error(where + ": the default is not a " + field.type);
+  }
+  for (const IndexDefinition& index : type.indexes) {
+    std::string where = qualified_name + "." + index.name;
+    if (!is_valid_name(index.name)) return protocol_error(qualified_name + " has an index with an impossible name");
+    if (!indexes.insert(index.name).second) return protocol_error(where + " is defined twice");
+    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerTypeMax)
+      return protocol_error(where + " is an index without fields, or with too many");
+    for (const std::string& field : index.fields) {
+      if (!fields.contains(field)) return protocol_error(where + " is an index over the unknown field " + field);
+    }
+  }
+  return Status::ok();
+}
+
+/// What the definition may not change about a known type.
+Status Catalogue::check_against_known(const std::string& qualified_name, const TypeDefinition& type) const {
+  auto known = by_name_.find(qualified_name);
+  if (known == by_name_.end()) return Status::ok();
+  const Table& table = *store_.table(known->second);
+  const TypeLayout& layout = table.layout();
+  for (const FieldDefinition& field : type.fields) {
+    const FieldLayout* stored = find_field(layout, field.name);
+    if (stored != nullptr && stored->type.text() != field.type)
+      return mismatch(qualified_name + "." + field.name + " is a " + stored->type.text() +
+                      " on this server, and a " + field.type +
+                      " in this program. Give the field its old type, or give the new one another name.");
+  }
+  if (layout.fields.size() + type.fields.size() > limits::kFieldsPerTypeMax)
+    return mismatch(qualified_name + " would have too many fields");
+  for (const IndexDefinition& index : type.indexes) {
+    auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);
+    if (stored != layout.indexes.end()) {
+      if (field_names(layout, *stored) != index.fields)
+        return mismatch(qualified_name + "." + index.name + " is an index over " +
+                        joined(field_names(layout, *stored)) + " on this server, and over " + joined(index.fields) +
+                        " in this program. Give the new index another name.");
+    } else if (table.object_count() > 0) {
+      return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
+                      " is a new index on a type that has " + std::to_string(table.object_count()) +
+                      " objects. Indexes can be added while a type has none.");
+    }
+  }
+  return Status::ok();
+}
+
+TypeId Catalogue::number_of(const std::string& qualified_name) {
+  auto [known, is_new] = by_name_.try_emplace(qualified_name, TypeId{static_cast<uint32_t>(by_name_.size() + 1)});
+  if (is_new) {
+    size_t dot = qualified_name.rfind('.');  // a schema's name may have dots, a type's may not
+    store_.define({known->second, qualified_name.substr(0, dot), qualified_name.substr(dot + 1), {}, {}});
+  }
+  return known->second;
+}
+
+void Catalogue::extend(TypeId id, const TypeDefinition& type) {
+  TypeLayout layout = store_.table(id)->layout();
+  for (const FieldDefinition& field : type.fields) {
+    if (find_field(layout, field.name) != nullptr) continue;
+    TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
+    descriptor.resolve([&](const std::string& name) { return number_of(name); });
+    Bytes default_value = field.default_value.empty() ? descriptor.default_value() : field.default_value;
+    layout.fields.push_back({field.name, std::move(descriptor), std::move(default_value)});
+  }
+  for (const IndexDefinition& index : type.indexes) {
+    if (std::ranges::find(layout.indexes, index.name, &IndexLayout::name) != layout.indexes.end()) continue;
+    std::vector<FieldId> fields;
+    for (const std::string& field : index.fields) fields.push_back(field_number(layout, field));
+    layout.indexes.push_back({index.name, std::move(fields)});
+  }
+  const TypeLayout& known = store_.table(id)->layout();
+  bool is_extended = layout.fields.size() > known.fields.size() || layout.indexes.size() > known.indexes.size();
+  if (is_extended) store_.define(std::move(layout));
+}
+
+MappedType Catalogue::mapped(TypeId type) const {
+  const TypeLayout& layout = store_.table(type)->layout();
+  MappedType mapped{layout.id, layout.schema, layout.name, {}, {}};
+  for (const FieldLayout& field : layout.fields)
+    mapped.fields.push_back({field.name, field.type.text(), field.default_value});
+  for (const IndexLayout& index : layout.indexes) mapped.indexes.push_back({index.name, index.fields});
+  return mapped;
+}
+
+}  // namespace odb

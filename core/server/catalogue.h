@@ -1,0 +1,38 @@
+/// What the server knows of schemas: every type, field and index that any program ever defined, with its number.
+/// Numbers are given in the order of first definition and never change. A definition is taken whole or not at all.
+/// Thread safety: none; it belongs to the engine.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/protocol/messages.h"
+#include "core/store/store.h"
+#include "core/types/definition.h"
+
+namespace odb {
+
+class Catalogue {
+ public:
+  explicit Catalogue(Store& store) : store_(store) {}
+
+  /// Takes what is new in a definition, or refuses the definition with a message that shows both sides.
+  /// Gives the types it names: its own and those its references mention.
+  Result<std::vector<TypeId>> define(const SchemaDefinition& definition);
+
+  MappedType mapped(TypeId type) const;
+  size_t type_count() const { return by_name_.size(); }
+
+ private:
+  Status check_definition(const SchemaDefinition& definition) const;
+  Status check_type(const std::string& qualified_name, const TypeDefinition& type) const;
+  Status check_against_known(const std::string& qualified_name, const TypeDefinition& type) const;
+  TypeId number_of(const std::string& qualified_name);
+  void extend(TypeId id, const TypeDefinition& type);
+
+  Store& store_;
+  std::map<std::string, TypeId> by_name_;  // "schema.Type" -> number
+};
+
+}  // namespace odb

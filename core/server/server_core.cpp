@@ -1,0 +1,490 @@
+#include "core/server/server_core.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace odb {
+namespace {
+
+int64_t block_of(ObjectId object) { return object.value / limits::kIdentityBlockSize; }
+
+Outcome outcome_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kAccepted: return Outcome::kAccepted;
+    case Verdict::kConflict: return Outcome::kConflict;
+    case Verdict::kTooOld: return Outcome::kTooOld;
+    case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
+    case Verdict::kRefusedByStore:
+    case Verdict::kIdentityInUse: return Outcome::kServerError;
+  }
+  return Outcome::kServerError;
+}
+
+std::string message_of(const DecidedCommit& commit) {
+  if (commit.verdict == Verdict::kRefusedByStore)
+    return "the server's store did not take the transaction; nothing of it was carried out";
+  if (commit.verdict == Verdict::kIdentityInUse)
+    return "identity " + std::to_string(commit.decisive.object.value) + " is in use already";
+  return {};
+}
+
+}  // namespace
+
+ServerCore::ServerCore(ServerOptions options)
+    : options_(std::move(options)), catalogue_(store_), engine_(store_, options_.conflict_window_bytes) {}
+
+ServerCore::~ServerCore() = default;
+
+// ---- connections
+
+void ServerCore::connected(ConnectionId id, std::unique_ptr<ServerAuthentication> authentication, Bytes session,
+                           Instant now) {
+  auto [at, is_new] = connections_.emplace(id, std::make_unique<Connection>(id));
+  ODB_CHECK(is_new, id.value);
+  Connection& c = *at->second;
+  c.authentication = std::move(authentication);
+  c.session = std::move(session);
+  c.deadline = Instant{now.us + options_.handshake_us};
+  c.last_heard = c.last_beat = now;
+  if (is_stopped_) say_goodbye(c, Farewell::kStopping, "the server stops");
+}
+
+void ServerCore::disconnected(ConnectionId id) {
+  auto at = connections_.find(id);
+  if (at == connections_.end()) return;
+  Connection& c = *at->second;
+  for (TypeId type : c.subscribed) std::erase(audiences_[type], &c);
+  for (ObjectId block : c.blocks) owners_.erase(block_of(block));
+  uploads_bytes_ -= c.upload.records.size() + c.upload.reads.size();
+  streams_open_ -= c.streams.size();
+  connections_.erase(at);
+}
+
+void ServerCore::received(ConnectionId id, BytesView bytes, Instant now) {
+  auto at = connections_.find(id);
+  if (at == connections_.end()) return;
+  Connection& c = *at->second;
+  c.last_heard = now;  // D26: any byte counts as life
+  if (c.state == ServerState::kClosing) return;
+  c.frames.feed(bytes);
+  while (c.state != ServerState::kClosing) {
+    std::optional<Frame> frame = c.frames.next();
+    if (!frame) break;
+    handle(c, *frame, now);
+  }
+  if (!c.frames.status().is_ok()) say_goodbye(c, Farewell::kProtocol, c.frames.status().message());
+}
+
+void ServerCore::sent(ConnectionId id, size_t bytes) {
+  auto at = connections_.find(id);
+  if (at == connections_.end()) return;
+  ODB_CHECK(bytes <= at->second->in_shell_bytes, bytes);
+  at->second->in_shell_bytes -= bytes;
+}
+
+void ServerCore::tick(Instant now) {
+  for (auto& [id, connection] : connections_) {
+    Connection& c = *connection;
+    if (c.state == ServerState::kClosing) continue;
+    bool is_in = c.state == ServerState::kReady;
+    if (!is_in && now >= c.deadline) {
+      say_goodbye(c, Farewell::kSilent, "no authentication within " + std::to_string(options_.handshake_us / 1000) +
+                                            " ms");
+    } else if (now.us - c.last_heard.us >= limits::kHeartbeatsMissedMax * options_.heartbeat_us) {
+      say_goodbye(c, Farewell::kSilent, "nothing was heard of this client for " +
+                                            std::to_string((now.us - c.last_heard.us) / 1000) + " ms");
+    } else if (is_in && now.us - c.last_beat.us >= options_.heartbeat_us) {
+      c.last_beat = now;
+      send(c, ServerHeartbeat{last_tid()});
+    }
+  }
+  if (!engine_.is_in_flight()) store_.trim();
+}
+
+void ServerCore::stop() {
+  is_stopped_ = true;
+  for (auto& [id, c] : connections_) say_goodbye(*c, Farewell::kStopping, "the server stops");
+}
+
+// ---- messages
+
+void ServerCore::handle(Connection& c, const Frame& frame, Instant now) {
+  switch (answer_of(c.state, frame.kind)) {  // P2
+    case Answer::kIgnore: return;
+    case Answer::kRefuse:
+      return say_goodbye(c, Farewell::kProtocol,
+                         "message " + std::to_string(static_cast<int>(frame.kind)) + " may not come now");
+    case Answer::kHandle: break;
+  }
+  auto dispatch = [&](const auto& message) { on(c, message); };
+  switch (frame.kind) {
+    case MessageKind::kHello: return decoded<Hello>(c, frame, dispatch);
+    case MessageKind::kAuth: return decoded<Auth>(c, frame, [&](const Auth& auth) { on(c, auth, now); });
+    case MessageKind::kDefineSchema: return decoded<DefineSchema>(c, frame, dispatch);
+    case MessageKind::kSubscribe: return decoded<Subscribe>(c, frame, dispatch);
+    case MessageKind::kCommitPart: return decoded<CommitPart>(c, frame, dispatch);
+    case MessageKind::kCommitEnd: return decoded<CommitEnd>(c, frame, dispatch);
+    case MessageKind::kFlush: return decoded<Flush>(c, frame, dispatch);
+    case MessageKind::kResume: return decoded<Resume>(c, frame, dispatch);
+    // Outcomes are forgotten once they are sent, until sessions outlive connections (D25).
+    case MessageKind::kAcknowledge: return decoded<Acknowledge>(c, frame, [](const Acknowledge&) {});
+    case MessageKind::kHeartbeat: return decoded<Heartbeat>(c, frame, [](const Heartbeat&) {});
+    case MessageKind::kGoodbye:
+      return decoded<Goodbye>(c, frame, [&](const Goodbye&) {
+        c.state = ServerState::kClosing;
+        mark_ready(c);
+      });
+    default: ODB_CHECK(false, static_cast<int>(frame.kind));  // answer_of lets no other kind through
+  }
+}
+
+template <class Message, class Handler>
+void ServerCore::decoded(Connection& c, const Frame& frame, Handler&& handler) {
+  Result<Message> message = decode_message<Message>(frame.payload);
+  if (!message.is_ok()) return say_goodbye(c, Farewell::kProtocol, message.status().message());
+  handler(message.value());
+}
+
+void ServerCore::on(Connection& c, const Hello& hello) {
+  constexpr uint32_t kOurs = limits::kProtocolVersion;
+  if (hello.version_min > kOurs || hello.version_max < kOurs)
+    return say_goodbye(c, Farewell::kVersion,
+                       "this server speaks protocol version " + std::to_string(kOurs) + ", the client " +
+                           std::to_string(hello.version_min) + " to " + std::to_string(hello.version_max));
+  if (!c.authentication->knows(hello.method))
+    return say_goodbye(c, Farewell::kAuthentication,
+                       "authentication method '" + hello.method.substr(0, 64) + "' is not offered here");
+  c.state = ServerState::kAuth;
+  send(c, ServerHello{kOurs, limits::kFrameBytesMax});
+}
+
+void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
+  AuthStep step = c.authentication->advance(auth.payload);
+  if (!step.reply.empty()) send(c, ServerAuth{step.reply});
+  if (step.verdict == AuthVerdict::kRefused)
+    return say_goodbye(c, Farewell::kAuthentication, "the token is not the one this server was started with");
+  if (step.verdict == AuthVerdict::kContinue) return;
+  c.state = ServerState::kReady;
+  c.frames.set_limit(limits::kFrameBytesMax);
+  c.authentication.reset();
+  c.last_beat = now;
+  c.identity = ObjectId{++own_identities_};
+  ObjectId begin = next_block(c);
+  send(c, Welcome{c.session, options_.history, last_tid(), c.identity, begin,
+                  static_cast<uint64_t>(options_.heartbeat_us)});
+}
+
+void ServerCore::on(Connection& c, const DefineSchema& define) {
+  Result<std::vector<TypeId>> types = catalogue_.define(define.definition);
+  if (!types.is_ok()) {
+    if (types.status().code() == Code::kSchemaMismatch)
+      return refuse(c, define.request, Refusal::kSchemaMismatch, types.status().message());
+    return say_goodbye(c, Farewell::kProtocol, types.status().message());
+  }
+  SchemaMapping mapping{define.request, {}};
+  for (TypeId type : types.value()) mapping.types.push_back(catalogue_.mapped(type));
+  send(c, mapping);
+}
+
+void ServerCore::on(Connection& c, const Subscribe& subscribe) {
+  if (store_.table(subscribe.type) == nullptr)
+    return refuse(c, subscribe.request, Refusal::kUnknownType,
+                  "there is no type " + std::to_string(subscribe.type.value) + " on this server");
+  if (subscribe.scope == Scope::kNone || c.subscribed.contains(subscribe.type)) {
+    // Nothing to stream. A second subscription to a type may still have to wait for the first one's stream.
+    auto is_same = [&](const Stream& stream) { return stream.type == subscribe.type; };
+    if (std::ranges::none_of(c.streams, is_same)) return send(c, Complete{subscribe.request, last_tid()});
+    return open_stream(c, {subscribe.request, subscribe.type, ObjectId{INT64_MAX}});
+  }
+  c.subscribed.insert(subscribe.type);
+  audiences_[subscribe.type].push_back(&c);  // D22: in the audience from acceptance
+  open_stream(c, {subscribe.request, subscribe.type, ObjectId{1}});
+}
+
+void ServerCore::on(Connection& c, const CommitPart& part) {
+  if (part.seq.value != c.last_seq.value + 1)
+    return say_goodbye(c, Farewell::kProtocol, "commit " + std::to_string(part.seq.value) + " after " +
+                                                   std::to_string(c.last_seq.value));
+  size_t bytes = part.records.size() + part.reads.size();
+  size_t upload_bytes = c.upload.records.size() + c.upload.reads.size() + bytes;
+  if (upload_bytes > limits::kTransactionBytesMax)
+    return say_goodbye(c, Farewell::kProtocol, "a transaction of more than " +
+                                                   std::to_string(limits::kTransactionBytesMax) + " bytes");
+  if (uploads_bytes_ + bytes > limits::kUploadsBytesMax)
+    return say_goodbye(c, Farewell::kServer, "too many large transactions are being sent at once; try again");
+  uploads_bytes_ += bytes;
+  c.upload_seq = part.seq;
+  c.upload.records.append(part.records);
+  c.upload.reads.append(part.reads);
+}
+
+void ServerCore::on(Connection& c, const CommitEnd& end) {
+  if (end.seq != c.upload_seq || end.seq.value != c.last_seq.value + 1)
+    return say_goodbye(c, Farewell::kProtocol, "end of commit " + std::to_string(end.seq.value) + " without its parts");
+  c.last_seq = end.seq;
+  c.upload_seq = {};
+  uploads_bytes_ -= c.upload.records.size() + c.upload.reads.size();
+  CommitRequest request = std::exchange(c.upload, {});
+  request.connection = c.id;
+  request.committer = c.identity;
+  request.seq = end.seq;
+  request.as_of = end.as_of;
+  auto owns = [this, &c](ObjectId object) { return owner_of(object) == &c; };
+  Status status = engine_.validate(request, owns);
+  if (!status.is_ok()) return say_goodbye(c, Farewell::kProtocol, status.message());
+  engine_.submit(std::move(request));
+  ++commits_submitted_;
+}
+
+void ServerCore::on(Connection& c, const Flush& flush) {
+  flushes_.push_back({c.id, flush.request, commits_submitted_});
+  answer_flushes();
+}
+
+/// A flush is answered when every commit that came before it is decided.
+void ServerCore::answer_flushes() {
+  uint64_t decided = commits_accepted_ + commits_refused_;
+  for (; !flushes_.empty() && flushes_.front().after_commits <= decided; flushes_.pop_front()) {
+    auto at = connections_.find(flushes_.front().connection);
+    if (at != connections_.end()) send(*at->second, Flushed{flushes_.front().request, last_tid()});
+  }
+}
+
+void ServerCore::on(Connection& c, const Resume&) {
+  refuse(c, RequestId{0}, Refusal::kUnknownSession, "the session is not known here; subscribe again");
+}
+
+// ---- commits
+
+bool ServerCore::start_group(size_t commits_max) {
+  if (engine_.is_in_flight() || !engine_.has_waiting()) return false;
+  engine_.start_group(commits_max);
+  return true;
+}
+
+void ServerCore::finish_group(bool was_persisted) {
+  engine_.finish_group(was_persisted, [this](const DecidedCommit& commit) {
+    bool is_accepted = commit.verdict == Verdict::kAccepted;
+    ++(is_accepted ? commits_accepted_ : commits_refused_);
+    if (is_accepted) announce(commit);
+    answer(commit);
+  });
+  answer_flushes();
+}
+
+/// D21: every receiver gets exactly the records it covers, as slices of the one encoded buffer.
+void ServerCore::announce(const DecidedCommit& commit) {
+  BytesView records = commit.request.records;
+  receivers_.clear();
+  auto add_slice = [&](Connection& c, Slice slice) {
+    if (c.state != ServerState::kReady) return;
+    if (c.slices.empty()) receivers_.push_back(&c);
+    if (!c.slices.empty() && c.slices.back().end == slice.begin) {
+      c.slices.back().end = slice.end;
+    } else {
+      c.slices.push_back(slice);
+    }
+  };
+  RecordReader reader(records);
+  Record& record = scratch_record_;
+  while (reader.next(record)) {
+    auto begin = static_cast<size_t>(record.bytes.data() - records.data());
+    Slice slice{begin, begin + record.bytes.size()};
+    auto audience = audiences_.find(record.type);
+    if (audience != audiences_.end()) {
+      for (Connection* c : audience->second) add_slice(*c, slice);
+    }
+    Connection* owner = owner_of(record.object);  // its own creations are covered in any case (D20)
+    if (owner != nullptr && !owner->subscribed.contains(record.type)) add_slice(*owner, slice);
+  }
+  for (Connection* c : receivers_) {
+    if (c->slices.size() == 1) {
+      send_sections(*c, commit.tid, records.substr(c->slices[0].begin, c->slices[0].end - c->slices[0].begin));
+    } else {
+      gathered_.clear();
+      for (Slice slice : c->slices) gathered_.append(records, slice.begin, slice.end - slice.begin);
+      send_sections(*c, commit.tid, gathered_);
+    }
+    c->slices.clear();
+  }
+}
+
+/// One section when the records fit into a frame; else several, cut between records.
+void ServerCore::send_sections(Connection& c, TransactionId tid, BytesView records) {
+  while (records.size() > limits::kFrameBytesMax / 2) {
+    RecordReader reader(records);
+    size_t size = 0;
+    Record& record = scratch_record_;
+    while (size < limits::kCommitPartBytes && reader.next(record)) size += record.bytes.size();
+    if (size == records.size()) break;
+    send(c, Section{tid, false, records.substr(0, size)});
+    records.remove_prefix(size);
+  }
+  send(c, Section{tid, true, records});
+}
+
+void ServerCore::answer(const DecidedCommit& commit) {
+  auto at = connections_.find(commit.request.connection);
+  if (at == connections_.end() || at->second->state != ServerState::kReady) return;
+  Connection& c = *at->second;
+  CommitResult result;
+  result.seq = commit.request.seq;
+  result.outcome = outcome_of(commit.verdict);
+  result.tid = commit.tid;
+  result.through = last_tid();
+  switch (commit.decisive.kind) {
+    case DecisiveKey::Kind::kNone: result.key_kind = KeyKind::kNone; break;
+    case DecisiveKey::Kind::kField: result.key_kind = KeyKind::kField; break;
+    case DecisiveKey::Kind::kExistence: result.key_kind = KeyKind::kExistence; break;
+    case DecisiveKey::Kind::kIndexKey: result.key_kind = KeyKind::kIndexKey; break;
+    case DecisiveKey::Kind::kTypeSet: result.key_kind = KeyKind::kTypeSet; break;
+  }
+  result.type = commit.decisive.type;
+  result.object = commit.decisive.object;
+  result.number = commit.decisive.number;
+  result.key = commit.decisive.key;
+  result.written_at = commit.decisive.written_at;
+  result.won_by = commit.decisive.won_by;
+  result.message = message_of(commit);
+  send(c, result);
+  if (commit.verdict == Verdict::kAccepted) renew_block(c, commit.request.records);
+}
+
+// ---- identities
+
+ObjectId ServerCore::next_block(Connection& c) {
+  int64_t block = ++blocks_given_;
+  ObjectId begin{block * limits::kIdentityBlockSize};
+  c.blocks.push_back(begin);
+  owners_[block] = &c;
+  return begin;
+}
+
+ServerCore::Connection* ServerCore::owner_of(ObjectId object) {
+  auto owner = owners_.find(block_of(object));
+  return owner == owners_.end() ? nullptr : owner->second;
+}
+
+/// D28: at half a block the client is given the next one.
+void ServerCore::renew_block(Connection& c, BytesView records) {
+  RecordReader reader(records);
+  if (!reader.next(scratch_record_) || scratch_record_.op != Op::kCreate) return;
+  ObjectId newest = c.blocks.back();
+  if (scratch_record_.object.value < newest.value + limits::kIdentityBlockSize / 2) return;
+  send(c, IdentityBlock{next_block(c)});
+}
+
+// ---- streams
+
+void ServerCore::open_stream(Connection& c, Stream stream) {
+  c.streams.push_back(stream);
+  ++streams_open_;
+}
+
+/// One round: a piece for every connection that waits for some.
+bool ServerCore::stream() {
+  if (streams_open_ == 0) return false;
+  bool has_more = false;
+  for (auto& [id, c] : connections_) has_more |= stream_piece(*c);
+  return has_more;
+}
+
+/// D22: one piece of the first unfinished subscription, unless the client has enough to read already.
+bool ServerCore::stream_piece(Connection& c) {
+  if (c.streams.empty() || c.state != ServerState::kReady || unsent_bytes(c) >= limits::kOutboxBytesHigh) return false;
+  Stream& stream = c.streams.front();
+  const Table& table = *store_.table(stream.type);
+  Bytes& piece = gathered_;
+  piece.clear();
+  bool is_done = true;
+  table.for_each(
+      kNever,
+      [&](ObjectId object, const Row& row) {
+        if (piece.size() >= limits::kPieceBytes) {
+          stream.next = object;
+          return is_done = false;
+        }
+        put_row_record(piece, Op::kWhole, stream.type, object, row);
+        return true;
+      },
+      stream.next);
+  if (!piece.empty()) send(c, Piece{stream.request, piece});
+  if (is_done) {
+    send(c, Complete{stream.request, last_tid()});
+    c.streams.pop_front();
+    --streams_open_;
+  }
+  return !c.streams.empty();
+}
+
+// ---- output
+
+template <class Message>
+void ServerCore::send(Connection& c, const Message& message) {
+  if (c.state == ServerState::kClosing) return;
+  put_frame(c.out, message);
+  mark_ready(c);
+  if (unsent_bytes(c) > options_.outbox_bytes_max) {  // D24
+    c.out.clear();
+    say_goodbye(c, Farewell::kTooSlow, "more than " + std::to_string(options_.outbox_bytes_max) +
+                                           " bytes wait for this client to read them");
+  }
+}
+
+void ServerCore::mark_ready(Connection& c) {
+  if (c.is_ready_listed) return;
+  c.is_ready_listed = true;
+  ready_.push_back(c.id);
+}
+
+void ServerCore::say_goodbye(Connection& c, Farewell farewell, std::string reason) {
+  if (c.state == ServerState::kClosing) return;
+  c.state = ServerState::kClosing;
+  put_frame(c.out, ServerGoodbye{farewell, std::move(reason)});
+  mark_ready(c);
+}
+
+void ServerCore::refuse(Connection& c, RequestId request, Refusal refusal, std::string message) {
+  send(c, Refused{request, refusal, std::move(message)});
+}
+
+std::vector<ConnectionId> ServerCore::take_ready() {
+  std::vector<ConnectionId> ready = std::exchange(ready_, {});
+  std::erase_if(ready, [this](ConnectionId id) { return !connections_.contains(id); });
+  for (ConnectionId id : ready) connections_.at(id)->is_ready_listed = false;
+  return ready;
+}
+
+Bytes ServerCore::take_output(ConnectionId id) {
+  Connection& c = *connections_.at(id);
+  c.in_shell_bytes += c.out.size();
+  return std::exchange(c.out, {});
+}
+
+bool ServerCore::is_closing(ConnectionId id) const {
+  auto at = connections_.find(id);
+  return at == connections_.end() || at->second->state == ServerState::kClosing;
+}
+
+ServerFigures ServerCore::figures() const {
+  ServerFigures figures{connections_.size(), 0, commits_accepted_, commits_refused_};
+  for (uint32_t type = 1; type <= catalogue_.type_count(); ++type)
+    figures.objects += store_.table(TypeId{type})->object_count();
+  return figures;
+}
+
+void ServerCore::check() const {
+  store_.check();
+  size_t uploads = 0, streams = 0;
+  for (const auto& [id, c] : connections_) {
+    uploads += c->upload.records.size() + c->upload.reads.size();
+    streams += c->streams.size();
+    for (TypeId type : c->subscribed) ODB_CHECK(std::ranges::count(audiences_.at(type), c.get()) == 1, id.value);
+    for (ObjectId block : c->blocks) ODB_CHECK(owners_.at(block_of(block)) == c.get(), id.value);
+  }
+  ODB_CHECK(uploads == uploads_bytes_, uploads, uploads_bytes_);
+  ODB_CHECK(streams == streams_open_, streams, streams_open_);
+}
+
+}  // namespace odb

@@ -1,0 +1,177 @@
+/// The server as a pure state machine: bytes, events and the time go in; bytes, farewells and groups to persist come
+/// out. It knows neither sockets nor threads; shells (core/net) and the simulator drive it.
+///
+/// Worked example, a driver's turn:
+///   core.connected(id, authentication, now); core.received(id, bytes, now);
+///   while (core.start_group()) core.finish_group(persist(...));     // C4: persisted, then announced, then answered
+///   for (id : core.take_ready()) { send(id, core.take_output(id)); if (core.is_closing(id)) close after sending; }
+///   core.sent(id, n); core.stream(); core.tick(now); core.disconnected(id);
+///
+/// Every connection is one ordered channel: what its client covers is announced on it in the order of transactions,
+/// pieces of a subscription pass through it too (D22), and an answer comes after everything it builds on (D21).
+/// Thread safety: none; one engine thread owns it.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "core/base/limits.h"
+#include "core/commit/commit_engine.h"
+#include "core/protocol/auth.h"
+#include "core/protocol/frame.h"
+#include "core/protocol/states.h"
+#include "core/server/catalogue.h"
+#include "core/store/store.h"
+
+namespace odb {
+
+struct ServerOptions {
+  Bytes history;                                             ///< 16 random bytes (D12)
+  int64_t heartbeat_us = limits::kHeartbeatUs;
+  int64_t handshake_us = limits::kHandshakeUs;               ///< for Hello and authentication together (D30)
+  size_t conflict_window_bytes = limits::kConflictWindowBytes;
+  size_t outbox_bytes_max = limits::kOutboxBytesMax;
+};
+
+/// A few figures for tests, logs and tools.
+struct ServerFigures {
+  size_t connections = 0;
+  size_t objects = 0;
+  uint64_t commits_accepted = 0;
+  uint64_t commits_refused = 0;
+};
+
+class ServerCore {
+ public:
+  explicit ServerCore(ServerOptions options);
+  ServerCore(const ServerCore&) = delete;
+  ServerCore& operator=(const ServerCore&) = delete;
+  ~ServerCore();
+
+  // -- events
+  /// A channel was opened. `session` is 16 random bytes.
+  void connected(ConnectionId id, std::unique_ptr<ServerAuthentication> authentication, Bytes session, Instant now);
+  void received(ConnectionId id, BytesView bytes, Instant now);
+  void disconnected(ConnectionId id);
+  /// The channel took `bytes` of what take_output() gave: the rest still waits in the shell.
+  void sent(ConnectionId id, size_t bytes);
+  /// To be called a few times per heartbeat interval and at next_deadline().
+  void tick(Instant now);
+  /// Says farewell to everybody.
+  void stop();
+
+  // -- commits (D11)
+  /// Checks what waits as one group and puts it in flight; false when nothing waits or one is in flight.
+  bool start_group(size_t commits_max = 64);
+  /// Announces and answers the group in flight.
+  void finish_group(bool was_persisted);
+
+  // -- output
+  /// One round of the subscriptions' streams; true when more could be sent at once.
+  bool stream();
+  /// Connections with something to send or to close, each once.
+  std::vector<ConnectionId> take_ready();
+  Bytes take_output(ConnectionId id);
+  /// The farewell is said: close the channel when everything is sent.
+  bool is_closing(ConnectionId id) const;
+
+  const Store& store() const { return store_; }
+  ServerFigures figures() const;
+  /// Every invariant, in O(n).
+  void check() const;
+
+ private:
+  struct Stream {  // a subscription on its way
+    RequestId request;
+    TypeId type;
+    ObjectId next;
+  };
+  struct WaitingFlush {
+    ConnectionId connection;
+    RequestId request;
+    uint64_t after_commits;  // to be answered when so many commits are decided
+  };
+  struct Slice {
+    size_t begin;
+    size_t end;
+  };
+  struct Connection {
+    explicit Connection(ConnectionId id_) : id(id_), frames(limits::kUnauthenticatedFrameBytesMax) {}
+    const ConnectionId id;
+    ServerState state = ServerState::kHello;
+    FrameReader frames;
+    Bytes out;
+    size_t in_shell_bytes = 0;  // taken as output, not yet reported as sent
+    bool is_ready_listed = false;
+    std::unique_ptr<ServerAuthentication> authentication;
+    Bytes session;
+    ObjectId identity;                  // of its core.Connection object
+    std::vector<ObjectId> blocks;       // identities it may create, ascending
+    CommitSeq last_seq;
+    CommitSeq upload_seq;               // of the commit whose parts are coming in; 0: none
+    CommitRequest upload;
+    std::set<TypeId> subscribed;        // to the whole type
+    std::deque<Stream> streams;
+    std::vector<Slice> slices;          // scratch of announce()
+    Instant deadline;                   // to be in, before kReady
+    Instant last_heard;
+    Instant last_beat;
+  };
+
+  void handle(Connection& c, const Frame& frame, Instant now);
+  template <class Message, class Handler>
+  void decoded(Connection& c, const Frame& frame, Handler&& handler);
+  void on(Connection& c, const Hello& hello);
+  void on(Connection& c, const Auth& auth, Instant now);
+  void on(Connection& c, const DefineSchema& define);
+  void on(Connection& c, const Subscribe& subscribe);
+  void on(Connection& c, const CommitPart& part);
+  void on(Connection& c, const CommitEnd& end);
+  void on(Connection& c, const Flush& flush);
+  void on(Connection& c, const Resume& resume);
+
+  template <class Message>
+  void send(Connection& c, const Message& message);
+  void mark_ready(Connection& c);
+  void say_goodbye(Connection& c, Farewell farewell, std::string reason);
+  void refuse(Connection& c, RequestId request, Refusal refusal, std::string message);
+  ObjectId next_block(Connection& c);
+  Connection* owner_of(ObjectId object);
+  void announce(const DecidedCommit& commit);
+  void send_sections(Connection& c, TransactionId tid, BytesView records);
+  void answer(const DecidedCommit& commit);
+  void answer_flushes();
+  void renew_block(Connection& c, BytesView records);
+  void open_stream(Connection& c, Stream stream);
+  bool stream_piece(Connection& c);
+  size_t unsent_bytes(const Connection& c) const { return c.out.size() + c.in_shell_bytes; }
+  TransactionId last_tid() const { return engine_.last_tid(); }
+
+  const ServerOptions options_;
+  Store store_;
+  Catalogue catalogue_;
+  CommitEngine engine_;
+  std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
+  std::vector<ConnectionId> ready_;
+  boost::unordered_flat_map<TypeId, std::vector<Connection*>, HashId> audiences_;  // type -> subscribers
+  std::map<int64_t, Connection*> owners_;  // block number -> the connection that creates in it
+  std::vector<Connection*> receivers_;     // scratch of announce()
+  Bytes gathered_;                         // scratch of announce()
+  std::deque<WaitingFlush> flushes_;
+  size_t uploads_bytes_ = 0;
+  size_t streams_open_ = 0;
+  int64_t blocks_given_ = 0;               // block 0 is the server's own
+  int64_t own_identities_ = 0;
+  bool is_stopped_ = false;
+  uint64_t commits_submitted_ = 0;
+  uint64_t commits_accepted_ = 0;
+  uint64_t commits_refused_ = 0;
+  Record scratch_record_;
+};
+
+}  // namespace odb
