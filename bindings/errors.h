@@ -1,0 +1,25 @@
+/// The one place where a Status, or a fact of the bindings, becomes a Python exception. The classes live in
+/// object_database/errors.py. Every function here needs the GIL, sets the exception and returns.
+#pragma once
+
+#include <Python.h>
+
+#include <string>
+
+#include "core/base/status.h"
+
+namespace odb {
+
+/// Thrown through nanobind functions when a Python exception is set already.
+[[noreturn]] void throw_python_error();
+
+/// Sets object_database.errors.<name>(message).
+void set_error(const char* name, const std::string& message);
+/// Sets the exception of a status.
+void set_error(const Status& status);
+/// Throws the exception of a status that is not ok.
+void raise_if_failed(const Status& status);
+/// The exception class object_database.errors.<name>, borrowed; nullptr with an exception set.
+PyObject* error_class(const char* name);
+
+}  // namespace odb

@@ -1,0 +1,182 @@
+#include "bindings/lookup.h"
+
+#include "bindings/errors.h"
+#include "bindings/object_type.h"
+#include "bindings/view.h"
+
+namespace odb {
+namespace {
+
+struct Lookup {
+  DatabaseType* type = nullptr;
+  PyView* view = nullptr;
+  const BoundType* bound = nullptr;
+  const IndexSpec* index = nullptr;  // nullptr: all objects of the type
+  IndexId index_number;
+};
+
+/// The keyword's index; nullptr with an exception set.
+const IndexSpec* find_index(const DatabaseType& type, PyObject* keyword) {
+  for (const IndexSpec& index : type.indexes) {
+    if (index.name == keyword || PyUnicode_Compare(index.name, keyword) == 0) return &index;
+  }
+  std::string known;
+  for (const IndexSpec& index : type.indexes) known += (known.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(index.name));
+  PyErr_Format(error_class("LookupTypeError"), "%s has no index named %R; its indexes: %s",
+               type.qualified_name().c_str(), keyword, known.empty() ? "none" : known.c_str());
+  return nullptr;
+}
+
+/// D20: with no subscription at all every lookup is an error; an incomplete one is in a transaction, where its answer
+/// would decide a write.
+bool check_coverage(const Lookup& lookup) {
+  const View& view = lookup.view->reading();
+  const Table& table = *lookup.bound->table;
+  bool is_transaction = lookup.view->transaction != nullptr;
+  if (is_transaction ? view.is_complete(table) : table.is_joined()) [[likely]]
+    return true;
+  bool is_early = table.is_complete();  // completed after this view was opened
+  set_error("NotSubscribedError",
+            "lookups in " + lookup.type->qualified_name() +
+                (is_early ? " need a view that is opened after the subscription was complete"
+                          : " need a subscription to the type; call subscribeToType or subscribeToSchema first"));
+  return false;
+}
+
+bool begin_lookup(PyObject* cls, Py_ssize_t count, PyObject* keywords, Lookup& lookup) {
+  lookup.type = find_database_type(reinterpret_cast<PyTypeObject*>(cls));
+  if (lookup.type == nullptr) {
+    PyErr_Format(error_class("SchemaError"), "%R is not a type of a schema", cls);
+    return false;
+  }
+  Py_ssize_t given = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  if (count > 0 || given > 1) {
+    PyErr_Format(error_class("LookupTypeError"), "lookups in %s take one index, as a keyword",
+                 lookup.type->qualified_name().c_str());
+    return false;
+  }
+  lookup.view = current_view();
+  if (lookup.view == nullptr) {
+    set_error("NoViewError", lookup.type->qualified_name() +
+                                 " cannot be looked up outside of a view or transaction; use `with db.view():`");
+    return false;
+  }
+  lookup.bound = lookup.view->connection->bound(*lookup.type);
+  if (lookup.bound == nullptr || !lookup.bound->is_defined) {
+    set_error("SchemaNotAddedError", "type " + lookup.type->qualified_name() +
+                                         " is not known to this connection; call addSchema or subscribeToSchema first");
+    return false;
+  }
+  if (given == 1) {
+    lookup.index = find_index(*lookup.type, PyTuple_GET_ITEM(keywords, 0));
+    if (lookup.index == nullptr) return false;
+    lookup.index_number = lookup.bound->indexes[static_cast<size_t>(lookup.index - lookup.type->indexes.data())];
+  }
+  return check_coverage(lookup);
+}
+
+/// The K form of a lookup's value; composite indexes take a tuple.
+bool append_lookup_key(const Lookup& lookup, PyObject* value, Bytes& key) {
+  thread_local Bytes encoded;
+  const IndexSpec& index = *lookup.index;
+  auto append_part = [&](size_t position, PyObject* part) {
+    encoded.clear();
+    const FieldSpec& field = lookup.type->fields[position];
+    if (!encode_value(part, field.type, lookup.view->connection, field.where, encoded)) return false;
+    append_key(key, encoded);
+    return true;
+  };
+  if (index.fields.size() == 1) return append_part(index.fields[0], value);
+  if (!PyTuple_Check(value) || static_cast<size_t>(PyTuple_GET_SIZE(value)) != index.fields.size()) {
+    PyErr_Format(error_class("ValueTypeError"), "%s is an index over %zd fields: look it up with a tuple of so many values",
+                 index.where.c_str(), index.fields.size());
+    return false;
+  }
+  for (size_t i = 0; i < index.fields.size(); ++i) {
+    if (!append_part(index.fields[i], PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)))) return false;
+  }
+  return true;
+}
+
+/// The identities found, at most `limit`; false with an exception set.
+bool find(const Lookup& lookup, PyObject* const* args, size_t limit, std::vector<ObjectId>& found) {
+  const Table& table = *lookup.bound->table;
+  Transaction* transaction = lookup.view->transaction.get();
+  if (lookup.index == nullptr) {
+    transaction != nullptr ? transaction->lookup_type(table, limit, found)
+                           : lookup.view->view->lookup_type(table, limit, found);
+    return true;
+  }
+  if (!table.is_indexed_at(lookup.index_number, lookup.view->reading().version().step)) {
+    set_error("NotSubscribedError", lookup.index->where + " answers for views that are opened from now on");
+    return false;
+  }
+  thread_local Bytes key;
+  key.clear();
+  if (!append_lookup_key(lookup, args[0], key)) return false;
+  transaction != nullptr ? transaction->lookup(table, lookup.index_number, key, limit, found)
+                         : lookup.view->view->lookup(table, lookup.index_number, key, limit, found);
+  return true;
+}
+
+/// At most two of the objects looked up; false with an exception set.
+bool find_few(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords, size_t limit, Lookup& lookup,
+              std::vector<ObjectId>& found) {
+  found.clear();
+  return begin_lookup(cls, count, keywords, lookup) && find(lookup, args, limit, found);
+}
+
+}  // namespace
+
+PyObject* lookup_all(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Lookup lookup;
+  std::vector<ObjectId> found;
+  if (!find_few(cls, args, count, keywords, SIZE_MAX, lookup, found)) return nullptr;
+  PyObject* objects = PyTuple_New(static_cast<Py_ssize_t>(found.size()));
+  if (objects == nullptr) return nullptr;
+  for (size_t i = 0; i < found.size(); ++i) {
+    PyObject* handle = new_handle(*lookup.type, found[i]);
+    if (handle == nullptr) {
+      Py_DECREF(objects);
+      return nullptr;
+    }
+    PyTuple_SET_ITEM(objects, static_cast<Py_ssize_t>(i), handle);
+  }
+  PyObject_GC_UnTrack(objects);  // handles refer to nothing: a million of them need no visits of the collector
+  return objects;
+}
+
+PyObject* lookup_any(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Lookup lookup;
+  thread_local std::vector<ObjectId> found;
+  if (!find_few(cls, args, count, keywords, 1, lookup, found)) return nullptr;
+  if (found.empty()) Py_RETURN_NONE;
+  return new_handle(*lookup.type, found[0]);
+}
+
+PyObject* lookup_one(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Lookup lookup;
+  thread_local std::vector<ObjectId> found;
+  if (!find_few(cls, args, count, keywords, 1, lookup, found)) return nullptr;
+  if (!found.empty()) return new_handle(*lookup.type, found[0]);
+  std::string type = lookup.type->qualified_name();
+  if (lookup.index == nullptr) {
+    set_error("LookupTypeError", "there are no " + type + " objects in this view");
+  } else {
+    PyErr_Format(error_class("LookupTypeError"), "there is no %s with %U=%R in this view", type.c_str(),
+                 lookup.index->name, args[0]);
+  }
+  return nullptr;
+}
+
+PyObject* lookup_unique(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Lookup lookup;
+  thread_local std::vector<ObjectId> found;
+  if (!find_few(cls, args, count, keywords, 2, lookup, found)) return nullptr;
+  if (found.empty()) Py_RETURN_NONE;
+  if (found.size() == 1) return new_handle(*lookup.type, found[0]);
+  set_error("LookupTypeError", "several " + lookup.type->qualified_name() + " objects were found where one was expected");
+  return nullptr;
+}
+
+}  // namespace odb

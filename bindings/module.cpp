@@ -1,0 +1,23 @@
+/// The module object_database._core.
+#include <nanobind/nanobind.h>
+
+#include "bindings/errors.h"
+#include "bindings/module.h"
+#include "bindings/object_type.h"
+#include "bindings/view.h"
+#include "core/base/check.h"
+
+namespace nb = nanobind;
+
+NB_MODULE(_core, module) {
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const odb::InternalError& broken) {
+      odb::set_error("InternalError", broken.what());
+    }
+  });
+  if (!odb::add_object_types(module.ptr()) || !odb::add_view_types(module.ptr())) odb::throw_python_error();
+  odb::add_connection(module);
+  odb::add_server(module);
+}

@@ -1,0 +1,11 @@
+/// The parts of the module _core that nanobind makes.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace odb {
+
+void add_connection(nanobind::module_& module);
+void add_server(nanobind::module_& module);
+
+}  // namespace odb

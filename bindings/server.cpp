@@ -1,0 +1,61 @@
+#include "core/net/server.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+
+#include "bindings/errors.h"
+#include "bindings/module.h"
+
+namespace nb = nanobind;
+
+namespace odb {
+namespace {
+
+std::unique_ptr<Server> start_server(const std::string& token, double heartbeat_s) {
+  ServerConfig config;
+  config.token = token;
+  config.heartbeat_us = static_cast<int64_t>(heartbeat_s * 1e6);
+  return Server::start(std::move(config));
+}
+
+void listen(Server& server, const std::string& host, int port, const std::optional<std::string>& certificate_path,
+            const std::optional<std::string>& key_path) {
+  std::optional<CertificateFiles> files;
+  if (certificate_path) files = CertificateFiles{*certificate_path, key_path.value_or("")};
+  Status status = [&] {
+    nb::gil_scoped_release no_gil;
+    return server.listen(host, static_cast<uint16_t>(port), files);
+  }();
+  raise_if_failed(status);
+}
+
+nb::dict figures(const Server& server) {
+  ServerFigures figures = [&] {
+    nb::gil_scoped_release no_gil;
+    return server.figures();
+  }();
+  nb::dict out;
+  out["connections"] = figures.connections;
+  out["objects"] = figures.objects;
+  out["commits_accepted"] = figures.commits_accepted;
+  out["commits_refused"] = figures.commits_refused;
+  return out;
+}
+
+}  // namespace
+
+void add_server(nb::module_& module) {
+  nb::class_<Server>(module, "Server")
+      .def("listen", &listen)
+      .def("stop", &Server::stop, nb::call_guard<nb::gil_scoped_release>())
+      .def("check", &Server::check, nb::call_guard<nb::gil_scoped_release>())
+      .def("figures", &figures)
+      .def_prop_ro("port", &Server::port)
+      .def_prop_ro("fingerprint", &Server::fingerprint);
+  module.attr("HEARTBEAT_S") = static_cast<double>(limits::kHeartbeatUs) / 1e6;
+  module.def("start_server", &start_server);
+}
+
+}  // namespace odb

@@ -1,0 +1,56 @@
+"""Distributed in-memory objects for Python.
+
+Classes on a Schema become strongly typed, indexed objects that many processes share through a server. Start with
+docs/object_engine.md; the names below are what most programs need.
+"""
+
+from object_database._version import __version__
+
+try:
+    from . import _core as _core
+except ImportError as error:  # pragma: no cover - only in a broken installation
+    raise ImportError(
+        f"the compiled core of object_database is missing or does not load ({error}). "
+        "In a checkout: pip install -e . (a checkout hides an installed package, so it needs its own core); "
+        "it takes a C++20 compiler and the OpenSSL headers (Debian, Ubuntu: apt-get install g++ libssl-dev)."
+    ) from error
+
+from object_database.database_connection import DatabaseConnection
+from object_database.errors import (
+    AuthenticationError,
+    DisconnectedException,
+    NotSubscribedError,
+    ObjectDatabaseError,
+    ObjectDoesntExistException,
+    RevisionConflictException,
+    SchemaMismatchError,
+)
+from object_database.inmem_server import InMemServer
+from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault
+from object_database.tcp_server import TcpServer, connect
+from object_database.types import OneOf
+from object_database.view import Transaction, View, current_transaction
+
+__all__ = [
+    "AuthenticationError",
+    "DatabaseConnection",
+    "DisconnectedException",
+    "InMemServer",
+    "Index",
+    "Indexed",
+    "NotSubscribedError",
+    "Object",
+    "ObjectDatabaseError",
+    "ObjectDoesntExistException",
+    "OneOf",
+    "RevisionConflictException",
+    "Schema",
+    "SchemaMismatchError",
+    "SubscribeLazilyByDefault",
+    "TcpServer",
+    "Transaction",
+    "View",
+    "__version__",
+    "connect",
+    "current_transaction",
+]

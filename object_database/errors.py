@@ -1,0 +1,290 @@
+"""Every exception of the package, in one tree with the root ObjectDatabaseError (D5).
+
+Three questions can be asked of any of them:
+
+    error.retryable    True when the same transaction, run again, may well succeed
+    error.hint         what to do about it, a sentence, or None
+    error.key          what the error is about, where that is one thing, or None
+
+Where programs written for the reference expect a builtin exception, the class inherits from that too, so their
+`except TypeError` and `except AssertionError` still match. Timeouts are also TimeoutError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = [
+    "AuthenticationError",
+    "CommitTimeoutError",
+    "ConnectTimeoutError",
+    "DisconnectedException",
+    "FlushTimeoutError",
+    "InternalError",
+    "InvalidArgumentError",
+    "LookupTypeError",
+    "NoTransactionError",
+    "NoViewError",
+    "NotSettableError",
+    "NotSubscribedError",
+    "ObjectDatabaseError",
+    "ObjectDoesntExistException",
+    "ProtocolError",
+    "ProtocolVersionError",
+    "RevisionConflictException",
+    "SchemaError",
+    "SchemaMismatchError",
+    "SchemaNotAddedError",
+    "SchemaTimeoutError",
+    "ServerError",
+    "SnapshotTooOldError",
+    "SubscribeTimeoutError",
+    "TransactionTooLargeError",
+    "TransactionTooOldError",
+    "ValueTypeError",
+    "ViewStateError",
+]
+
+
+class ObjectDatabaseError(Exception):
+    """Root of the tree."""
+
+    retryable: bool = False
+    hint: str | None = None
+    key: Any = None
+
+
+class InternalError(ObjectDatabaseError):
+    """An invariant of this package is broken: a bug in it, please report it."""
+
+
+# ---- connections
+
+
+class DisconnectedException(ObjectDatabaseError, ConnectionError):
+    """The connection is gone; a commit that was under way may or may not have been carried out."""
+
+    hint = "connect again and subscribe again; handles stay valid"
+
+
+class AuthenticationError(ObjectDatabaseError, PermissionError):
+    """The token was refused, or somebody in the middle does not know it."""
+
+    hint = "use the token that the server was started with"
+
+
+class ProtocolError(DisconnectedException):
+    """The server sent something that the protocol does not allow."""
+
+    hint = "the peer is not a server of this package, or one of the two has a bug"
+
+
+class ProtocolVersionError(ObjectDatabaseError, ConnectionError):
+    """Client and server have no version of the protocol in common."""
+
+    hint = "install the same release on both sides"
+
+
+class ServerError(ObjectDatabaseError):
+    """The server could not carry out a valid request; nothing of it was done."""
+
+
+class _Timeout(ObjectDatabaseError, TimeoutError):
+    pass
+
+
+# AssertionError: what the reference's connect() raised.
+class ConnectTimeoutError(_Timeout, AssertionError):
+    """The server did not answer, or not with a welcome, in time."""
+
+
+class CommitTimeoutError(_Timeout):
+    """The commit was sent but not answered in time; it may still succeed."""
+
+
+class FlushTimeoutError(_Timeout):
+    """The flush was not answered in time."""
+
+
+class SchemaTimeoutError(_Timeout):
+    """The definition of a schema was not answered in time."""
+
+
+class SubscribeTimeoutError(_Timeout):
+    """A subscription was not complete in time."""
+
+
+# ---- schemas
+
+
+class SchemaError(ObjectDatabaseError, TypeError, AssertionError):
+    """A definition that cannot be meant so, or a type that is used before it is defined."""
+
+
+class SchemaNotAddedError(SchemaError):
+    """The connection does not know the type yet."""
+
+    hint = "call db.addSchema(schema) or db.subscribeToSchema(schema)"
+
+
+class SchemaMismatchError(ObjectDatabaseError):
+    """The server's catalogue has another definition of something in the schema."""
+
+
+# ---- views and objects
+
+
+class NoViewError(ObjectDatabaseError, TypeError):
+    """Objects were read outside of a view or transaction."""
+
+    hint = "with db.view(): ..."
+
+
+class NoTransactionError(ObjectDatabaseError, TypeError):
+    """Objects were created, written or deleted outside of a transaction."""
+
+    hint = "with db.transaction(): ..."
+
+
+class ViewStateError(ObjectDatabaseError):
+    """A view was entered twice, inside of another one, or used after its end."""
+
+
+class SnapshotTooOldError(ObjectDatabaseError):
+    """A view of a version that is no longer kept."""
+
+
+class ValueTypeError(ObjectDatabaseError, TypeError):
+    """A value that the field does not take."""
+
+
+class LookupTypeError(ObjectDatabaseError, TypeError):
+    """A lookup that cannot be answered: no such index, nothing found, or more than the one expected."""
+
+
+class NotSettableError(ObjectDatabaseError, TypeError, AttributeError):
+    """An attribute that is no field and no property with a setter."""
+
+
+class ObjectDoesntExistException(ObjectDatabaseError):
+    """The object does not exist in this view: it was deleted, or not created yet.
+
+    Attributes: obj: its handle; key: the same.
+    """
+
+    def __init__(self, obj: Any, message: str | None = None):
+        name = getattr(type(obj), "__name__", "object")
+        super().__init__(message or f"{name}({getattr(obj, '_identity', 0)}) does not exist in this view")
+        self.obj = self.key = obj
+
+
+class NotSubscribedError(ObjectDoesntExistException):
+    """The answer lies outside of what this connection is subscribed to, so it is not known here."""
+
+    hint = "subscribe to the type, then open a new view"
+
+    def __init__(self, obj: Any):
+        if isinstance(obj, str):
+            super().__init__(None, obj)
+        else:
+            super().__init__(
+                obj,
+                f"{type(obj).__name__}({obj._identity}) is not covered by this view: no subscription that was complete "
+                "when the view was opened includes it",
+            )
+
+
+# ---- commits
+
+
+class Conflict(NamedTuple):
+    """What two transactions disagreed about. `member` is the field's or index's name, "" for existence and type sets."""
+
+    kind: str  # "field", "existence", "index key", "type set" or ""
+    type_name: str  # "schema.Type"
+    member: str
+    obj: Any  # handle or None
+
+
+class RevisionConflictException(ObjectDatabaseError):
+    """Somebody else wrote what this transaction had read; nothing of it was carried out.
+
+    Attributes:
+        key: a Conflict: kind, type_name, member, obj.
+        as_of: transaction id that this transaction had read as of.
+        written_at: transaction id of the other write; 0 when it is not known any more.
+        won_by: identity of the connection that made it; 0 when it is not known any more.
+    """
+
+    retryable = True
+    hint = "run the transaction again"
+
+    def __init__(
+        self,
+        key: Any = None,
+        fieldDef: Any = None,
+        *,
+        message: str | None = None,
+        as_of: int = 0,
+        written_at: int = 0,
+        won_by: int = 0,
+    ):
+        super().__init__(message if message is not None else f"conflict on {key}")
+        self.key = key
+        self.fieldDef = fieldDef
+        self.as_of = as_of
+        self.written_at = written_at
+        self.won_by = won_by
+
+
+class TransactionTooOldError(RevisionConflictException):
+    """The transaction read a version so old that the server cannot tell any more what changed since."""
+
+
+class TransactionTooLargeError(ObjectDatabaseError):
+    """A transaction over the limits of the server."""
+
+    hint = "split it into smaller ones"
+
+
+class InvalidArgumentError(ObjectDatabaseError, ValueError):
+    """An address, certificate or option that cannot be used."""
+
+
+_KINDS = {0: "", 1: "field", 2: "existence", 3: "index key", 4: "type set"}
+
+
+def _described(conflict: Conflict) -> str:
+    if conflict.kind == "field":
+        return f"{conflict.type_name}({conflict.obj._identity}).{conflict.member}"
+    if conflict.kind == "existence":
+        return f"{conflict.type_name}({conflict.obj._identity})"
+    if conflict.kind == "index key":
+        return f"a key of the index {conflict.type_name}.{conflict.member}"
+    return f"the set of all {conflict.type_name} objects"
+
+
+def commit_error(
+    outcome: int,
+    key_kind: int,
+    type_name: str,
+    member: str,
+    obj: Any,
+    as_of: int,
+    written_at: int,
+    won_by: int,
+    message: str,
+) -> ObjectDatabaseError:
+    """The exception for a commit that the server refused; called by the core with the numbers of messages.h."""
+    conflict = Conflict(_KINDS[key_kind], type_name, member, obj)
+    if outcome == 1:
+        done = "deleted" if conflict.kind == "existence" else "changed" if conflict.kind == "type set" else "written"
+        by = f" by connection {won_by}" if won_by else ""
+        text = f"{_described(conflict)} was {done} in transaction {written_at}{by}, after this one had read it as of {as_of}"
+        return RevisionConflictException(conflict, message=text, as_of=as_of, written_at=written_at, won_by=won_by)
+    if outcome == 2:
+        text = f"this transaction read as of {as_of}, which is longer ago than the server remembers; run it again"
+        return TransactionTooOldError(conflict, message=text, as_of=as_of)
+    if outcome == 3:
+        return ObjectDoesntExistException(obj, f"{_described(conflict)} was written although it does not exist")
+    return ServerError(message)

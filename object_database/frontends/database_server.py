@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""A server on its own: `database_server.py --service-token TOKEN --inmem localhost 8000`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from object_database import TcpServer, __version__
+from object_database.errors import ObjectDatabaseError
+from object_database.util import sslContextFromCertPathOrNone
+
+EXAMPLES = """\
+examples:
+  database_server.py --service-token TOKEN --inmem localhost 8000
+  database_server.py --service-token-file /run/secrets/odb --inmem 0.0.0.0 8000 --ssl-path server.cert
+
+The token can also come from the environment: ODB_SERVICE_TOKEN or ODB_AUTH_TOKEN. Prefer that, or a file, to the
+command line, where other users of the machine can see it. SIGINT (Ctrl-C) and SIGTERM stop the server.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="database_server.py",
+        description="Serve an object database over TLS.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("host", help="address or name to listen on; localhost means IPv4 and IPv6")
+    made.add_argument("port", type=int, help="port to listen on; 0 picks a free one")
+    made.add_argument("--service-token", metavar="TOKEN", help="what clients must know")
+    made.add_argument("--service-token-file", metavar="FILE", help="file with the token; blanks around it are dropped")
+    made.add_argument("--ssl-path", metavar="CERT", help="PEM certificate, with its key beside it as .key; "
+                      "without it a certificate is made for this run, which is safe: clients check the token's proof")
+    made.add_argument("--inmem", action="store_true", help="keep objects in memory only: they are gone at the end")
+    made.add_argument("--redis_host", metavar="HOST", help="not available yet")
+    made.add_argument("--redis_port", metavar="PORT", type=int, help="not available yet")
+    made.add_argument("--version", action="version", version=f"object_database {__version__}")
+    return made
+
+
+def token_of(options: argparse.Namespace) -> str:
+    """The token from wherever it was given. Raises ValueError with a sentence for the user."""
+    given = [options.service_token is not None, options.service_token_file is not None]
+    if all(given):
+        raise ValueError("give --service-token or --service-token-file, not both")
+    token = options.service_token
+    if options.service_token_file is not None:
+        try:
+            token = Path(options.service_token_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the token file cannot be read: {error}") from error
+    if token is None:
+        token = os.environ.get("ODB_SERVICE_TOKEN") or os.environ.get("ODB_AUTH_TOKEN")
+    if not token:
+        raise ValueError("a token is needed: --service-token, --service-token-file or $ODB_SERVICE_TOKEN")
+    return str(token)
+
+
+def serve(server: TcpServer, store: str, stop: threading.Event) -> None:
+    """Run until `stop` is set, and say where."""
+    with server:
+        print(
+            f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}",
+            flush=True,
+        )
+        stop.wait()
+    print("stopped", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        token = token_of(options)
+        if options.redis_host is not None or options.redis_port is not None or not options.inmem:
+            raise ValueError("this release keeps objects in memory only: start it with --inmem")
+        if not 0 <= options.port <= 65535:
+            raise ValueError(f"a port is a number from 0 to 65535, not {options.port}")
+        certificate = sslContextFromCertPathOrNone(options.ssl_path)
+        server = TcpServer(options.host, options.port, None, certificate, token)
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        serve(server, "memory", stop)
+    except (ObjectDatabaseError, ValueError) as error:
+        print(f"database_server: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""A server for one process: the same engine without a network, for tests and for programs that need no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from object_database.server import Server
+
+__all__ = ["InMemServer"]
+
+
+class InMemServer(Server):
+    """`with InMemServer(auth_token="t") as server: db = server.connect("t")`."""
+
+    def __init__(self, kvstore: Any = None, auth_token: str = "", transactionWatcher: Any = None):
+        super().__init__(kvstore, auth_token, transactionWatcher)

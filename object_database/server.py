@@ -1,0 +1,56 @@
+"""What every server has: an engine of its own thread, started and stopped, and connections of this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from object_database import _core
+from object_database.database_connection import DatabaseConnection
+from object_database.errors import InvalidArgumentError, ViewStateError
+
+__all__ = ["Server"]
+
+
+class Server:
+    """Base of TcpServer and InMemServer.
+
+    Args:    auth_token: what clients must know.
+             kvstore, transactionWatcher: None; objects live in memory.
+    """
+
+    def __init__(self, kvstore: Any, auth_token: str, transactionWatcher: Any = None):
+        if kvstore is not None:
+            raise InvalidArgumentError("objects live in memory: give None for the store")
+        if transactionWatcher is not None:
+            raise InvalidArgumentError("transaction watchers do not exist: give None")
+        if not isinstance(auth_token, str):
+            raise InvalidArgumentError("the token is a str")
+        self._auth_token = auth_token
+        self._core: _core.Server | None = None
+
+    def start(self) -> None:
+        """Start serving. A server that was stopped does not start again: its objects are gone."""
+        if self._core is not None:
+            raise ViewStateError("this server was started already")
+        self._core = _core.start_server(self._auth_token, _core.HEARTBEAT_S)
+
+    def stop(self) -> None:
+        """Say farewell to every client and end. Idempotent."""
+        if self._core is not None:
+            self._core.stop()
+
+    def connect(self, auth_token: str) -> DatabaseConnection:
+        """A connection of this process to the server. Raises AuthenticationError for a wrong token."""
+        return DatabaseConnection(_core.connect_memory(self._running(), auth_token, 10.0))
+
+    def _running(self) -> _core.Server:
+        if self._core is None:
+            raise ViewStateError("the server is not started: call start() or use `with`")
+        return self._core
+
+    def __enter__(self) -> Any:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()

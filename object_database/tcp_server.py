@@ -1,0 +1,91 @@
+"""Servers and clients over TLS 1.3.
+
+The token never travels: both sides prove that they know it, and bind the proof to the TLS channel, so that the
+self-made certificate is safe against somebody in the middle (SCRAM-SHA-256-PLUS, RFC 7677, RFC 9266).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from object_database import _core
+from object_database.database_connection import DatabaseConnection
+from object_database.errors import InvalidArgumentError
+from object_database.server import Server
+from object_database.util import CertificateFiles
+
+__all__ = ["TcpServer", "connect"]
+
+
+def connect(host: str, port: int, auth_token: str, timeout: float = 10.0, retry: bool = False) -> DatabaseConnection:
+    """Connect to a server.
+
+    Args:    timeout: seconds for all of it.  retry: while nobody listens yet, try again until the timeout.
+    Returns: a connection that is welcome: its token is proved.
+    Raises:  AuthenticationError: the token is wrong.  DisconnectedException (an OSError): nobody listens, or the peer
+             is no server of this package.  ConnectTimeoutError: no answer in time.
+    """
+    return DatabaseConnection(_core.connect_tls(host, _checked_port(port), auth_token, float(timeout), bool(retry)))
+
+
+def _checked_port(port: int) -> int:
+    if not isinstance(port, int) or not 0 <= port <= 65535:
+        raise InvalidArgumentError(f"a port is a number from 0 to 65535; {port!r} was given")
+    return port
+
+
+class TcpServer(Server):
+    """A server that listens for TLS connections.
+
+    Args:    host: an address or name of this machine; `localhost` listens on IPv4 and IPv6.
+             port: 0 picks a free one; after start() `port` tells which.
+             mem_store: None; objects live in memory.
+             ssl_context: None for a certificate made for this process, or util.sslContextFromCertPath(cert, key).
+             auth_token: what clients must know; not empty.
+    Raises:  InvalidArgumentError: an empty token, a bad address or certificate.
+             ServerError, from start(): the port is taken or not allowed.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        mem_store: Any = None,
+        ssl_context: CertificateFiles | None = None,
+        auth_token: str = "",
+        transactionWatcher: Any = None,
+    ):
+        if not auth_token:
+            raise InvalidArgumentError("a server on the network needs a token that is not empty")
+        if ssl_context is not None and not isinstance(ssl_context, CertificateFiles):
+            raise TypeError(
+                "ssl_context takes None or what util.sslContextFromCertPath(cert, key) gives: "
+                "the private key of an ssl.SSLContext cannot be read back (D32)"
+            )
+        super().__init__(mem_store, auth_token, transactionWatcher)
+        self.host = host
+        self.port = _checked_port(port)
+        self._certificate = ssl_context
+
+    def start(self) -> None:
+        super().start()
+        files = self._certificate
+        try:
+            self._running().listen(
+                self.host, self.port, files and files.certificate_path, files and files.key_path
+            )
+        except BaseException:
+            self.stop()
+            self._core = None
+            raise
+        self.port = self._running().port
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, in hex."""
+        return str(self._running().fingerprint)
+
+    def connect(self, auth_token: str) -> DatabaseConnection:
+        """A TLS connection to this server."""
+        self._running()
+        return connect(self.host, self.port, auth_token)
