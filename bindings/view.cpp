@@ -105,12 +105,11 @@ void set_commit_error(const Connection& connection, const CommitResult& result, 
     if (result.key_kind == KeyKind::kIndexKey && result.number < layout.indexes.size())
       member = layout.indexes[result.number].name;
   }
-  PyObject* error = PyObject_CallFunction(make, "iissOKKLs#", static_cast<int>(result.outcome),
+  PyObject* error = PyObject_CallFunction(make, "iissOKKLs", static_cast<int>(result.outcome),
                                           static_cast<int>(result.key_kind), type_name.c_str(), member.c_str(), handle,
                                           static_cast<unsigned long long>(as_of.value),
                                           static_cast<unsigned long long>(result.written_at.value),
-                                          static_cast<long long>(result.won_by.value), result.message.data(),
-                                          static_cast<Py_ssize_t>(result.message.size()));
+                                          static_cast<long long>(result.won_by.value), result.message.c_str());
   Py_XDECREF(handle);
   if (error == nullptr) return;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);

@@ -23,7 +23,7 @@ struct PyView {
   std::unique_ptr<Transaction> transaction;  // a transaction's
   State state;
   PyThreadState* thread;                     // that entered it
-  PyObject* context;                         // that entered it; borrowed, compared only
+  PyObject* context;                         // that entered it; owned, so that its address stays its own
   PyObject* previous;                        // what the ContextVar held before
   double commit_timeout_s;                   // < 0: none
 

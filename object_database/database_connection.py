@@ -114,9 +114,7 @@ class DatabaseConnection(_core.Connection):
         """Whether every object of every type of the schema is here."""
         return all(self._is_subscribed(t) for t in schema._database_types())
 
-    def _subscribe_to(
-        self, wanted: list[type], block: bool, timeout: float | None
-    ) -> tuple[CompletionEvent, ...]:
+    def _subscribe_to(self, wanted: list[type], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
         return self._waited([self._subscribe(t, True) for t in wanted if not self._is_subscribed(t)], block, timeout)
 
     @staticmethod

@@ -36,6 +36,7 @@ _T = TypeVar("_T")
 _Class = TypeVar("_Class", bound=type)
 
 _RESERVED_FIELDS = frozenset(name for name in dir(_core.Object) if not name.startswith("__"))
+_MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__"})  # what every class has; not a member
 _NO_DEFAULT: Any = object()
 
 
@@ -63,9 +64,11 @@ class _IndexedField:
 
 
 if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform  # known to every type checker; nothing to install
+
     Indexed = Annotated[_T, "indexed"]
 
-    @typing.dataclass_transform(kw_only_default=True)
+    @dataclass_transform(kw_only_default=True)
     class Object(_core.Object):
         """Base of database types in the class-statement style: `class Order(Object, schema=shop)`."""
 
@@ -139,7 +142,9 @@ class Schema:
         if known is not None:
             return known
         if self._is_frozen:
-            raise AttributeError(f"{self!r} has no type {name!r}, and it is frozen: it was added to a connection already")
+            raise AttributeError(
+                f"{self!r} has no type {name!r}, and it is frozen: it was added to a connection already"
+            )
         return self._forward(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -308,7 +313,7 @@ def _read_members(where: str, cls: type, is_itself: bool, names: _Names, definit
             raise SchemaError(f"{where}.{name}: a field cannot be a {annotation!r}")
     for name, member in cls.__dict__.items():
         is_special = name.startswith("__") and name.endswith("__")
-        if name in definition.fields and name in annotations:
+        if name in _MACHINERY or (name in definition.fields and name in annotations):
             continue
         if isinstance(member, Index):
             definition.indexes[name] = member.names

@@ -71,9 +71,7 @@ class TcpServer(Server):
         super().start()
         files = self._certificate
         try:
-            self._running().listen(
-                self.host, self.port, files and files.certificate_path, files and files.key_path
-            )
+            self._running().listen(self.host, self.port, files and files.certificate_path, files and files.key_path)
         except BaseException:
             self.stop()
             self._core = None

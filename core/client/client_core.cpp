@@ -59,6 +59,7 @@ void ClientCore::tick(Instant now) {
 // ---- requests
 
 void ClientCore::define_schema(RequestId request, SchemaDefinition definition) {
+  requests_[request] = MessageKind::kDefineSchema;
   send(DefineSchema{request, std::move(definition)});
 }
 
@@ -73,13 +74,22 @@ void ClientCore::subscribe(RequestId request, TypeId type, Scope scope) {
 
 CommitSeq ClientCore::commit(const Batch& batch) {
   CommitSeq seq = last_seq_ = {last_seq_.value + 1};
-  for (const Bytes& records : batch.records) send(CommitPart{seq, records, {}});
-  for (const Bytes& reads : batch.reads) send(CommitPart{seq, {}, reads});
+  // The server puts the parts together again, so one that is too long for a frame may be cut anywhere.
+  auto each_piece = [](BytesView part, auto&& send_piece) {
+    for (; !part.empty(); part.remove_prefix(std::min(part.size(), limits::kFrameBytesMax / 2)))
+      send_piece(part.substr(0, limits::kFrameBytesMax / 2));
+  };
+  for (const Bytes& part : batch.records)
+    each_piece(part, [&](BytesView records) { send(CommitPart{seq, records, {}}); });
+  for (const Bytes& part : batch.reads) each_piece(part, [&](BytesView reads) { send(CommitPart{seq, {}, reads}); });
   send(CommitEnd{seq, batch.as_of, false});
   return seq;
 }
 
-void ClientCore::flush(RequestId request) { send(Flush{request}); }
+void ClientCore::flush(RequestId request) {
+  requests_[request] = MessageKind::kFlush;
+  send(Flush{request});
+}
 
 void ClientCore::leave() {
   if (state_ == ClientState::kClosed) return;
@@ -156,15 +166,30 @@ void ClientCore::on(const Welcome& welcome) {
     return close({Code::kAuthentication, "the server did not prove that it knows the token"});
   state_ = ClientState::kReady;
   authentication_.reset();
+  frames_.set_limit(limits::kFrameBytesMax);
   heartbeat_us_ = static_cast<int64_t>(std::clamp<uint64_t>(welcome.heartbeat_us, 1'000, 3'600'000'000));
-  if (welcome.identities_begin.value % limits::kIdentityBlockSize != 0 || welcome.identities_begin.value == 0)
-    return breach("a block of identities that is none");
-  identities_.add_block(welcome.identities_begin);
+  if (!add_block(welcome.identities_begin)) return breach("a block of identities that is none");
   store_->advance(welcome.tid);
   events_.on_welcome(welcome);
 }
 
+bool ClientCore::add_block(ObjectId begin) {
+  bool is_whole = begin.value % limits::kIdentityBlockSize == 0 && begin.value <= INT64_MAX - limits::kIdentityBlockSize;
+  if (!is_whole || begin <= last_block_) return false;
+  last_block_ = begin;
+  identities_.add_block(begin);
+  return true;
+}
+
+bool ClientCore::is_answer_to(MessageKind kind, RequestId request) {
+  auto at = requests_.find(request);
+  if (at == requests_.end() || at->second != kind) return false;
+  requests_.erase(at);
+  return true;
+}
+
 void ClientCore::on(const SchemaMapping& mapping) {
+  if (!is_answer_to(MessageKind::kDefineSchema, mapping.request)) return breach("the mapping of no definition");
   std::map<std::string, TypeId> numbers;
   for (const MappedType& type : mapping.types) numbers.emplace(type.schema + "." + type.name, type.id);
   for (const MappedType& type : mapping.types) {
@@ -177,6 +202,8 @@ void ClientCore::on(const SchemaMapping& mapping) {
 Status ClientCore::define(const MappedType& type, const std::map<std::string, TypeId>& numbers) {
   TypeLayout layout{type.id, type.schema, type.name, {}, {}};
   if (type.id.value == 0 || type.id.value > limits::kTypeIdMax) return protocol_error("a type number that is none");
+  if (type.fields.size() > limits::kFieldsPerTypeMax || type.indexes.size() > limits::kIndexesPerTypeMax)
+    return protocol_error("a type with too many fields or indexes");
   for (const MappedField& field : type.fields) {
     Result<TypeDescriptor> descriptor = TypeDescriptor::parse(field.type);
     if (!descriptor.is_ok()) return descriptor.status();
@@ -192,7 +219,8 @@ Status ClientCore::define(const MappedType& type, const std::map<std::string, Ty
     for (FieldId field : index.fields) {
       if (field.value >= layout.fields.size()) return protocol_error("an index over a field that is not there");
     }
-    if (index.fields.empty()) return protocol_error("an index over no field");
+    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
+      return protocol_error("an index over no field, or over too many");
     layout.indexes.push_back({index.name, index.fields});
   }
   if (const Table* known = store_->table(type.id)) {
@@ -227,10 +255,14 @@ void ClientCore::on(const Section& section) {
 
 /// D22: what is covered is applied; what belongs to a subscription on its way is staged.
 Status ClientCore::apply(const Record& record) {
-  const Table* table = store_->table(record.type);
+  Table* table = store_->table(record.type);
   if (table == nullptr) return protocol_error("a record of an unknown type");
   if (record.op == Op::kWhole) return protocol_error("a whole row outside of a subscription's stream");
-  if (table->is_complete() || identities_.owns(record.object)) return store_->apply(record);
+  if (table->is_complete()) return store_->apply(record);
+  if (identities_.owns(record.object)) {
+    table->join();  // D20: an own creation counts as a subscription
+    return store_->apply(record);
+  }
   auto staging = stagings_.find(record.type);
   if (staging == stagings_.end()) return protocol_error("a record outside of what this client covers");
   switch (record.op) {
@@ -276,20 +308,20 @@ void ClientCore::on(const Complete& complete) {
 }
 
 void ClientCore::on(const CommitResult& result) {
-  if (result.seq == CommitSeq{0} || result.seq > last_seq_) return breach("the result of no commit");
+  if (result.seq.value != answered_seq_.value + 1 || result.seq > last_seq_) return breach("the result of no commit");
+  answered_seq_ = result.seq;
   store_->advance(result.through);
   events_.on_commit_result(result);
 }
 
 void ClientCore::on(const Flushed& flushed) {
+  if (!is_answer_to(MessageKind::kFlush, flushed.request)) return breach("the end of no flush");
   store_->advance(flushed.through);
   events_.on_answer(flushed.request, Status::ok());
 }
 
 void ClientCore::on(const IdentityBlock& block) {
-  if (block.identities_begin.value == 0 || block.identities_begin.value % limits::kIdentityBlockSize != 0)
-    return breach("a block of identities that is none");
-  identities_.add_block(block.identities_begin);
+  if (!add_block(block.identities_begin)) breach("a block of identities that is none");
 }
 
 void ClientCore::on(const ServerHeartbeat& heartbeat) { store_->advance(heartbeat.through); }
@@ -300,6 +332,8 @@ void ClientCore::on(const Refused& refused) {
   if (subscription != subscriptions_.end()) {
     stagings_.erase(subscription->second.type);
     subscriptions_.erase(subscription);
+  } else if (!is_answer_to(MessageKind::kDefineSchema, refused.request)) {
+    return breach("the refusal of no request");
   }
   events_.on_answer(refused.request, {code, refused.message});
 }

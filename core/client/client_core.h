@@ -64,7 +64,10 @@ class ClientCore {
 
   const std::shared_ptr<Store>& store() const { return store_; }
   Identities& identities() { return identities_; }
-  void check() const { store_->check(); }
+  /// REQUIRES of the store's check(): no step is begun, as one is between two sections of a transaction.
+  void check() const {
+    if (section_tid_ == TransactionId{0}) store_->check();
+  }
 
  private:
   struct Subscription {
@@ -91,6 +94,9 @@ class ClientCore {
 
   Status apply(const Record& record);
   Status define(const MappedType& type, const std::map<std::string, TypeId>& numbers);
+  bool add_block(ObjectId begin);
+  /// Whether a definition or flush was made and waits for its answer, which it now has.
+  bool is_answer_to(MessageKind kind, RequestId request);
   void breach(std::string what);
   void close(Status reason);
   template <class Message>
@@ -108,11 +114,14 @@ class ClientCore {
   ClientEvents& events_;
   std::shared_ptr<Store> store_ = std::make_shared<Store>();
   Identities identities_;
-  FrameReader frames_{limits::kFrameBytesMax};
+  ObjectId last_block_;
+  FrameReader frames_{limits::kUnauthenticatedFrameBytesMax};
   Bytes urgent_;  // greeting and authentication
   Bytes out_;     // everything else: waits for the welcome
   CommitSeq last_seq_;
+  CommitSeq answered_seq_;     // results come in the order of commits
   TransactionId section_tid_;  // of the step begun; 0: none
+  std::map<RequestId, MessageKind> requests_;                    // definitions and flushes, not answered yet
   std::map<RequestId, Subscription> subscriptions_;              // not complete yet
   std::map<TypeId, std::unique_ptr<Staging>> stagings_;
   Instant last_heard_, last_sent_;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace odb {
 
@@ -29,6 +30,8 @@ Status CommitEngine::validate_shape(const CommitRequest& request) const {
   }
   if (!records.is_ok()) return protocol_error("malformed records in a commit");
   if (written.empty()) return protocol_error("commit without a write");
+  if (written.size() > limits::kTransactionWritesMax)
+    return protocol_error("a commit of more than " + std::to_string(limits::kTransactionWritesMax) + " objects");
   ReadsReader reads(request.reads);
   for (Read read; reads.next(read);) {
     const Table* table = table_of(read.type);
@@ -58,7 +61,7 @@ void CommitEngine::decide(DecidedCommit& commit, Plan& plan) {
     return;
   }
   commit.tid = last_planned_ = TransactionId{last_planned_.value + 1};  // C3
-  for (const PlannedWrite& write : plan.writes) planned_rows_[write.object] = write.row;
+  for (const PlannedWrite& write : plan.writes) planned_rows_[write.object] = {write.table, write.row};
   for (KeyHash key : plan.keys) planned_keys_[key] = commit.tid;
   planned_writers_.emplace_back(commit.tid, commit.request.committer);
 }
@@ -119,8 +122,9 @@ bool CommitEngine::check_key(DecidedCommit& commit, KeyHash hash, const Decisive
 
 const Row* CommitEngine::row_now(const Table& table, ObjectId object) const {
   auto planned = planned_rows_.find(object);
-  if (planned == planned_rows_.end()) return table.find(object, kNever);
-  return planned->second->is_tombstone ? nullptr : planned->second;
+  if (planned == planned_rows_.end() || planned->second.first != &table) return table.find(object, kNever);
+  const Row* row = planned->second.second;
+  return row->is_tombstone ? nullptr : row;
 }
 
 bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
@@ -142,7 +146,12 @@ bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
       if (before == nullptr) return refuse_absent(commit, record);
       after = record.op == Op::kDelete ? Row::tombstone(Step{0}) : Row::merge(Step{0}, *before, record.fields);
     }
-    plan.writes.push_back({&table, record.object, after});
+    plan.writes.push_back({&table, record.object, after, table.layout().indexes.size()});
+    if (after->values_bytes > limits::kRowBytesMax) {
+      commit.verdict = Verdict::kRowTooLarge;
+      commit.decisive = {DecisiveKey::Kind::kExistence, record.type, record.object, 0, {}, {}, {}};
+      return false;
+    }
     if (record.op == Op::kUpdate) {
       for (const FieldValue& value : record.fields)
         plan.keys.push_back(object_key_hash(record.object, value.field.value + 1));
@@ -150,7 +159,7 @@ bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
       changed_sets.insert(record.type);
       if (record.op == Op::kDelete) plan.keys.push_back(object_key_hash(record.object, 0));
     }
-    add_index_keys(table, before, after, plan);
+    add_index_keys(table, before, after, 0, plan);
   }
   for (TypeId type : changed_sets) plan.keys.push_back(type_key_hash(type));
   return true;
@@ -165,9 +174,10 @@ bool CommitEngine::refuse_absent(DecidedCommit& commit, const Record& record) {
   return false;
 }
 
-void CommitEngine::add_index_keys(const Table& table, const Row* before, const Row* after, Plan& plan) {
+void CommitEngine::add_index_keys(const Table& table, const Row* before, const Row* after, size_t first_index,
+                                  Plan& plan) {
   const auto& indexes = table.layout().indexes;
-  for (uint32_t i = 0; i < indexes.size(); ++i) {
+  for (auto i = static_cast<uint32_t>(first_index); i < indexes.size(); ++i) {
     key_before_.clear();
     key_after_.clear();
     if (before != nullptr) table.append_index_key(key_before_, IndexId{i}, *before);
@@ -181,6 +191,8 @@ void CommitEngine::add_index_keys(const Table& table, const Row* before, const R
 void CommitEngine::record(DecidedCommit& commit, Plan& plan) {
   store_.begin();
   for (PlannedWrite& write : plan.writes) {
+    if (write.table->layout().indexes.size() > write.index_count)  // one was added while the group was in flight (D17)
+      add_index_keys(*write.table, write.table->find(write.object, kNever), write.row, write.index_count, plan);
     store_.put(*write.table, write.object, write.row);
     write.row = nullptr;
   }

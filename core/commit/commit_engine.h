@@ -19,7 +19,7 @@
 
 namespace odb {
 
-enum class Verdict : uint8_t { kAccepted, kConflict, kTooOld, kNoSuchObject, kRefusedByStore, kIdentityInUse };
+enum class Verdict : uint8_t { kAccepted, kConflict, kTooOld, kNoSuchObject, kRefusedByStore, kIdentityInUse, kRowTooLarge };
 
 /// The key that decided against a transaction.
 struct DecisiveKey {
@@ -56,8 +56,8 @@ class CommitEngine {
   CommitEngine& operator=(const CommitEngine&) = delete;
   ~CommitEngine() { drop_overlay(); }
 
-  /// Whether the bytes are records and reads that fit the catalogue. `owns` tells whether an identity may be created
-  /// by the committer. A commit that fails here is a breach of the protocol.
+  /// Whether the bytes are records and reads that fit the catalogue. `owns(type, object)` tells whether the committer
+  /// may create such an object. A commit that fails here is a breach of the protocol.
   template <class Owns>
   Status validate(const CommitRequest& request, Owns&& owns) const;
 
@@ -84,6 +84,7 @@ class CommitEngine {
     Table* table;
     ObjectId object;
     Row* row;  // owned until it is recorded
+    size_t index_count;  // of the table when `keys` were made
   };
   struct Plan {  // what an accepted member will do
     std::vector<PlannedWrite> writes;
@@ -96,7 +97,7 @@ class CommitEngine {
   bool check_key(DecidedCommit& commit, KeyHash hash, const DecisiveKey& key);
   bool plan_writes(DecidedCommit& commit, Plan& plan);
   bool refuse_absent(DecidedCommit& commit, const Record& record);
-  void add_index_keys(const Table& table, const Row* before, const Row* after, Plan& plan);
+  void add_index_keys(const Table& table, const Row* before, const Row* after, size_t first_index, Plan& plan);
   const Row* row_now(const Table& table, ObjectId object) const;
   void record(DecidedCommit& commit, Plan& plan);
   void drop_overlay();
@@ -108,7 +109,7 @@ class CommitEngine {
   std::vector<Plan> plans_;  // parallel to group_
   TransactionId last_planned_;
   // the overlay: effects of the members of the group that are accepted so far
-  boost::unordered_flat_map<ObjectId, const Row*, HashId> planned_rows_;  // tombstone: deleted
+  boost::unordered_flat_map<ObjectId, std::pair<const Table*, const Row*>, HashId> planned_rows_;  // tombstone: deleted
   boost::unordered_flat_map<KeyHash, TransactionId> planned_keys_;
   std::vector<std::pair<TransactionId, ObjectId>> planned_writers_;
   Record scratch_record_;
@@ -122,9 +123,9 @@ Status CommitEngine::validate(const CommitRequest& request, Owns&& owns) const {
   if (!shape.is_ok()) return shape;
   RecordReader records(request.records);
   for (Record record; records.next(record);) {
-    if (record.op == Op::kCreate && !owns(record.object))
+    if (record.op == Op::kCreate && !owns(record.type, record.object))
       return protocol_error("creation with identity " + std::to_string(record.object.value) +
-                            ", which is not one of this connection's");
+                            ", which is not one that this connection may give to this type");
   }
   return Status::ok();
 }
@@ -134,6 +135,8 @@ void CommitEngine::finish_group(bool was_persisted, Announce&& announce) {
   for (size_t i = 0; i < group_.size(); ++i) {
     if (!was_persisted) {
       group_[i].verdict = Verdict::kRefusedByStore;
+      group_[i].tid = {};
+      group_[i].decisive = {};  // it may have lost against a member that is refused as well
     } else if (group_[i].verdict == Verdict::kAccepted) {
       record(group_[i], plans_[i]);
     }

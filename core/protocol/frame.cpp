@@ -5,6 +5,7 @@ namespace odb {
 void FrameReader::feed(BytesView bytes) {
   if (!status_.is_ok()) return;
   if (consumed_ == buffer_.size()) {
+    if (buffer_.capacity() > limits::kCommitPartBytes) buffer_ = {};  // after something large, small again
     buffer_.clear();
     consumed_ = 0;
   } else if (consumed_ > buffer_.size() / 2) {

@@ -37,14 +37,17 @@ Result<std::vector<TypeId>> Catalogue::define(const SchemaDefinition& definition
   Status status = check_definition(definition);
   if (!status.is_ok()) return status;
   std::set<TypeId> named;
-  for (const TypeDefinition& type : definition.types) named.insert(number_of(definition.name + "." + type.name));
-  for (const TypeDefinition& type : definition.types) {
-    for (const FieldDefinition& field : type.fields) {
-      TypeDescriptor::parse(field.type).value().each_type_name([&](const std::string& name) {
-        named.insert(number_of(name));
-      });
-    }
-    extend(number_of(definition.name + "." + type.name), type);
+  std::vector<TypeId> unvisited;
+  auto name = [&](const std::string& qualified_name) {
+    TypeId type = number_of(qualified_name);
+    if (named.insert(type).second) unvisited.push_back(type);
+  };
+  for (const TypeDefinition& type : definition.types) name(definition.name + "." + type.name);
+  for (const TypeDefinition& type : definition.types) extend(number_of(definition.name + "." + type.name), type);
+  while (!unvisited.empty()) {
+    const Table& table = *store_.table(unvisited.back());
+    unvisited.pop_back();
+    for (const FieldLayout& field : table.layout().fields) field.type.each_type_name(name);
   }
   return std::vector<TypeId>(named.begin(), named.end());
 }
@@ -61,7 +64,21 @@ Status Catalogue::check_definition(const SchemaDefinition& definition) const {
     if (status.is_ok()) status = check_against_known(qualified_name, type);
     if (!status.is_ok()) return status;
   }
-  return Status::ok();
+  return check_type_count(definition);
+}
+
+Status Catalogue::check_type_count(const SchemaDefinition& definition) const {
+  std::set<std::string> added;
+  auto add = [&](const std::string& name) {
+    if (!by_name_.contains(name)) added.insert(name);
+  };
+  for (const TypeDefinition& type : definition.types) {
+    add(definition.name + "." + type.name);
+    for (const FieldDefinition& field : type.fields) TypeDescriptor::parse(field.type).value().each_type_name(add);
+  }
+  if (by_name_.size() + added.size() <= limits::kTypeIdMax) return Status::ok();
+  return mismatch(definition.name + " would be one schema too many: this server would have more than " +
+                  std::to_string(limits::kTypeIdMax) + " types");
 }
 
 /// What can be said of a definition by itself.
@@ -84,8 +101,10 @@ Status Catalogue::check_type(const std::string& qualified_name, const TypeDefini
     std::string where = qualified_name + "." + index.name;
     if (!is_valid_name(index.name)) return protocol_error(qualified_name + " has an index with an impossible name");
     if (!indexes.insert(index.name).second) return protocol_error(where + " is defined twice");
-    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerTypeMax)
+    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
       return protocol_error(where + " is an index without fields, or with too many");
+    if (std::set<std::string>(index.fields.begin(), index.fields.end()).size() < index.fields.size())
+      return protocol_error(where + " is an index that has a field twice");
     for (const std::string& field : index.fields) {
       if (!fields.contains(field)) return protocol_error(where + " is an index over the unknown field " + field);
     }
@@ -99,15 +118,15 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
   if (known == by_name_.end()) return Status::ok();
   const Table& table = *store_.table(known->second);
   const TypeLayout& layout = table.layout();
+  size_t field_count = layout.fields.size(), index_count = layout.indexes.size();
   for (const FieldDefinition& field : type.fields) {
     const FieldLayout* stored = find_field(layout, field.name);
+    field_count += stored == nullptr ? 1 : 0;
     if (stored != nullptr && stored->type.text() != field.type)
       return mismatch(qualified_name + "." + field.name + " is a " + stored->type.text() +
                       " on this server, and a " + field.type +
                       " in this program. Give the field its old type, or give the new one another name.");
   }
-  if (layout.fields.size() + type.fields.size() > limits::kFieldsPerTypeMax)
-    return mismatch(qualified_name + " would have too many fields");
   for (const IndexDefinition& index : type.indexes) {
     auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);
     if (stored != layout.indexes.end()) {
@@ -119,8 +138,14 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
       return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
                       " is a new index on a type that has " + std::to_string(table.object_count()) +
                       " objects. Indexes can be added while a type has none.");
+    } else {
+      ++index_count;
     }
   }
+  if (field_count > limits::kFieldsPerTypeMax || index_count > limits::kIndexesPerTypeMax)
+    return mismatch(qualified_name + " would have " + std::to_string(field_count) + " fields and " +
+                    std::to_string(index_count) + " indexes with those that other programs defined; there may be " +
+                    std::to_string(limits::kFieldsPerTypeMax) + " and " + std::to_string(limits::kIndexesPerTypeMax));
   return Status::ok();
 }
 

@@ -18,7 +18,7 @@ class Catalogue {
   explicit Catalogue(Store& store) : store_(store) {}
 
   /// Takes what is new in a definition, or refuses the definition with a message that shows both sides.
-  /// Gives the types it names: its own and those its references mention.
+  /// Gives its own types and those that references lead to from there, so that a client can number every reference.
   Result<std::vector<TypeId>> define(const SchemaDefinition& definition);
 
   MappedType mapped(TypeId type) const;
@@ -26,6 +26,7 @@ class Catalogue {
 
  private:
   Status check_definition(const SchemaDefinition& definition) const;
+  Status check_type_count(const SchemaDefinition& definition) const;
   Status check_type(const std::string& qualified_name, const TypeDefinition& type) const;
   Status check_against_known(const std::string& qualified_name, const TypeDefinition& type) const;
   TypeId number_of(const std::string& qualified_name);

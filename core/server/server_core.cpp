@@ -16,7 +16,8 @@ Outcome outcome_of(Verdict verdict) {
     case Verdict::kTooOld: return Outcome::kTooOld;
     case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
     case Verdict::kRefusedByStore:
-    case Verdict::kIdentityInUse: return Outcome::kServerError;
+    case Verdict::kIdentityInUse:
+    case Verdict::kRowTooLarge: return Outcome::kServerError;
   }
   return Outcome::kServerError;
 }
@@ -26,6 +27,9 @@ std::string message_of(const DecidedCommit& commit) {
     return "the server's store did not take the transaction; nothing of it was carried out";
   if (commit.verdict == Verdict::kIdentityInUse)
     return "identity " + std::to_string(commit.decisive.object.value) + " is in use already";
+  if (commit.verdict == Verdict::kRowTooLarge)
+    return "the values of object " + std::to_string(commit.decisive.object.value) + " would take more than " +
+           std::to_string(limits::kRowBytesMax) + " bytes; put large values into objects of their own";
   return {};
 }
 
@@ -230,11 +234,16 @@ void ServerCore::on(Connection& c, const CommitEnd& end) {
   request.committer = c.identity;
   request.seq = end.seq;
   request.as_of = end.as_of;
-  auto owns = [this, &c](ObjectId object) { return owner_of(object) == &c; };
+  ObjectId newest_creation;
+  auto owns = [&](TypeId type, ObjectId object) {
+    newest_creation = std::max(newest_creation, object);
+    return may_create(c, type, object);
+  };
   Status status = engine_.validate(request, owns);
   if (!status.is_ok()) return say_goodbye(c, Farewell::kProtocol, status.message());
   engine_.submit(std::move(request));
   ++commits_submitted_;
+  renew_block(c, newest_creation);
 }
 
 void ServerCore::on(Connection& c, const Flush& flush) {
@@ -348,7 +357,6 @@ void ServerCore::answer(const DecidedCommit& commit) {
   result.won_by = commit.decisive.won_by;
   result.message = message_of(commit);
   send(c, result);
-  if (commit.verdict == Verdict::kAccepted) renew_block(c, commit.request.records);
 }
 
 // ---- identities
@@ -366,12 +374,15 @@ ServerCore::Connection* ServerCore::owner_of(ObjectId object) {
   return owner == owners_.end() ? nullptr : owner->second;
 }
 
+/// An identity is one object, of one type: a run of identities is used for the type that it is first used for.
+bool ServerCore::may_create(Connection& c, TypeId type, ObjectId object) {
+  if (owner_of(object) != &c) return false;
+  return c.run_types.try_emplace(object.value / limits::kIdentityRun, type).first->second == type;
+}
+
 /// D28: at half a block the client is given the next one.
-void ServerCore::renew_block(Connection& c, BytesView records) {
-  RecordReader reader(records);
-  if (!reader.next(scratch_record_) || scratch_record_.op != Op::kCreate) return;
-  ObjectId newest = c.blocks.back();
-  if (scratch_record_.object.value < newest.value + limits::kIdentityBlockSize / 2) return;
+void ServerCore::renew_block(Connection& c, ObjectId newest_creation) {
+  if (newest_creation.value < c.blocks.back().value + limits::kIdentityBlockSize / 2) return;
   send(c, IdentityBlock{next_block(c)});
 }
 

@@ -112,6 +112,7 @@ class ServerCore {
     Bytes session;
     ObjectId identity;                  // of its core.Connection object
     std::vector<ObjectId> blocks;       // identities it may create, ascending
+    boost::unordered_flat_map<int64_t, TypeId> run_types;  // run of identities -> the type it is used for (D28)
     CommitSeq last_seq;
     CommitSeq upload_seq;               // of the commit whose parts are coming in; 0: none
     CommitRequest upload;
@@ -142,11 +143,12 @@ class ServerCore {
   void refuse(Connection& c, RequestId request, Refusal refusal, std::string message);
   ObjectId next_block(Connection& c);
   Connection* owner_of(ObjectId object);
+  bool may_create(Connection& c, TypeId type, ObjectId object);
   void announce(const DecidedCommit& commit);
   void send_sections(Connection& c, TransactionId tid, BytesView records);
   void answer(const DecidedCommit& commit);
   void answer_flushes();
-  void renew_block(Connection& c, BytesView records);
+  void renew_block(Connection& c, ObjectId newest_creation);
   void open_stream(Connection& c, Stream stream);
   bool stream_piece(Connection& c);
   size_t unsent_bytes(const Connection& c) const { return c.out.size() + c.in_shell_bytes; }

@@ -134,6 +134,7 @@ void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
     after->older.store(head->older.load(std::memory_order_relaxed), std::memory_order_relaxed);
     table.tree_.replace(object, after);
     limbo_.add(head, Row::destroy);
+    if (after->is_tombstone) stale_rows_.push_back({making_, &table, object});
     return;
   }
   ODB_CHECK(head == nullptr || head->step < making_);  // V4

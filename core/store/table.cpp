@@ -24,9 +24,11 @@ void Table::extend(TypeLayout layout, Step indexed_from) {
     for (FieldId field : index.fields) {
       auto& together = made->indexed_with[field.value];
       together.insert(together.end(), index.fields.begin(), index.fields.end());
-      std::ranges::sort(together);
-      together.erase(std::ranges::unique(together).begin(), together.end());
     }
+  }
+  for (auto& together : made->indexed_with) {
+    std::ranges::sort(together);
+    together.erase(std::ranges::unique(together).begin(), together.end());
   }
   made->layout = std::move(layout);
   shape_.store(made.get(), std::memory_order_release);

@@ -1,5 +1,7 @@
 #include "core/view/read_set.h"
 
+#include <bit>
+
 #include "core/base/limits.h"
 
 namespace odb {
@@ -13,7 +15,7 @@ void ReadSet::encode(std::vector<Bytes>& parts, size_t part_bytes) const {
   };
   for (const auto& [object, reads] : objects_) {
     auto high = high_marks_.lower_bound({object, 0});
-    auto high_end = high_marks_.lower_bound({ObjectId{object.value + 1}, 0});
+    auto high_end = high_marks_.upper_bound({object, UINT32_MAX});
     out.push_back(static_cast<char>(Read::Kind::kObject));
     put_varint(out, reads.type.value);
     put_int(out, object.value);

@@ -80,6 +80,7 @@ Presence Transaction::write(const Table& table, ObjectId object, FieldId field, 
   if (state != State::kCreated) {
     if (state == State::kUntouched) {
       Presence presence = View::exists(table, object);
+      if (presence == Presence::kGone) reads_.add_type(table.id());
       if (presence != Presence::kHere) return presence;
     }
     for (FieldId together : table.fields_indexed_with(field)) reads_.add_field(table.id(), object, together);  // D13

@@ -25,7 +25,9 @@ WriteSet::Write& WriteSet::touch(const Table& table, ObjectId object, State stat
   }
   TableWrites& of_table = by_table_[&table];
   if (state_if_new == State::kCreated) of_table.created.push_back(found->second);
-  if (of_table.touched.empty() || of_table.touched.back() != found->second) of_table.touched.push_back(found->second);
+  // Writing the fields of one object in a row is one touch, unless a lookup has taken it in already.
+  bool is_noted = of_table.touched.size() > of_table.folded && of_table.touched.back() == found->second;
+  if (!is_noted) of_table.touched.push_back(found->second);
   return writes_[found->second];
 }
 
@@ -102,6 +104,7 @@ void WriteSet::fold(const Table& table, IndexId index, Step step, TableWrites& w
     if (!key.empty()) overlay.members[key].insert(write.object);
     known->second = std::move(key);
   }
+  writes.folded = writes.touched.size();
 }
 
 void WriteSet::overlay_lookup(const Table& table, IndexId index, BytesView key, Step step,

@@ -71,6 +71,7 @@ class WriteSet {
   struct TableWrites {
     std::vector<uint32_t> created;  // positions in writes_
     std::vector<uint32_t> touched;  // the same, with repetitions, in order
+    size_t folded = 0;              // touches that some overlay has taken in
     std::vector<Overlay> overlays;  // index -> overlay
   };
 

@@ -32,7 +32,9 @@ def start(*command: str) -> subprocess.Popen[str]:
 
 
 def main(seconds: float) -> int:
-    server = start("-m", "object_database.frontends.database_server", "--service-token", TOKEN, "--inmem", "localhost", "0")
+    server = start(
+        "-m", "object_database.frontends.database_server", "--service-token", TOKEN, "--inmem", "localhost", "0"
+    )
     assert server.stdout is not None
     greeting = server.stdout.readline()  # "serving on localhost:PORT, ..."
     print(f"{'server':>8} | {greeting}", end="", flush=True)

@@ -36,8 +36,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("port", type=int, help="port to listen on; 0 picks a free one")
     made.add_argument("--service-token", metavar="TOKEN", help="what clients must know")
     made.add_argument("--service-token-file", metavar="FILE", help="file with the token; blanks around it are dropped")
-    made.add_argument("--ssl-path", metavar="CERT", help="PEM certificate, with its key beside it as .key; "
-                      "without it a certificate is made for this run, which is safe: clients check the token's proof")
+    made.add_argument(
+        "--ssl-path",
+        metavar="CERT",
+        help="PEM certificate, with its key beside it as .key; "
+        "without it a certificate is made for this run, which is safe: clients check the token's proof",
+    )
     made.add_argument("--inmem", action="store_true", help="keep objects in memory only: they are gone at the end")
     made.add_argument("--redis_host", metavar="HOST", help="not available yet")
     made.add_argument("--redis_port", metavar="PORT", type=int, help="not available yet")

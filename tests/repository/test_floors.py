@@ -33,7 +33,12 @@ OUTSIDE = {
     r"Python\.h|structmember\.h|nanobind/.*|pybind11/.*": {"bindings"},
     r"boost/asio.*|openssl/.*|sys/socket\.h|netinet/.*|arpa/.*|poll\.h|sys/epoll\.h": {"core/net"},
     r"thread|chrono|random|ctime|time\.h|future|stop_token": {"core/net", "bindings"},
-    r"mutex|shared_mutex|condition_variable|atomic|semaphore|latch|barrier": {"core/store", "core/client", "core/net", "bindings"},
+    r"mutex|shared_mutex|condition_variable|atomic|semaphore|latch|barrier": {
+        "core/store",
+        "core/client",
+        "core/net",
+        "bindings",
+    },
 }
 ASIO = re.compile(r"boost/asio.*|openssl/.*")
 

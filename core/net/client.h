@@ -1,0 +1,89 @@
+/// A connection of this process to a server, as programs use it: blocking calls with timeouts over the pure client
+/// core. One I/O thread of the process drives the sockets, TLS and cores of all its connections and never needs the
+/// GIL (D37); programs read the store from their own threads.
+///
+/// Thread safety: every method from any thread but the I/O thread. Every wait ends with the connection.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/client/client_core.h"
+
+namespace odb {
+
+class Server;
+
+/// One answer that somebody may wait for. Answered at most once; later answers are ignored.
+class Pending {
+ public:
+  using Deadline = std::optional<std::chrono::steady_clock::time_point>;  // none: for ever
+
+  /// Waits; false when the deadline came first.
+  bool wait_until(Deadline deadline);
+  bool is_answered() const;
+  /// REQUIRES: is_answered().
+  const Status& status() const { return status_; }
+  const CommitResult& commit_result() const { return commit_result_; }
+
+  void answer(Status status);
+  void answer(CommitResult result);
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable answered_;
+  bool is_answered_ = false;
+  Status status_;
+  CommitResult commit_result_;
+};
+
+struct ConnectOptions {
+  std::string host;
+  uint16_t port = 0;
+  std::string token;
+  double timeout_s = 10.0;   ///< for all of it: name, TCP, TLS, authentication, welcome
+  bool is_retrying = false;  ///< while nobody listens, try again until the timeout
+};
+
+/// Addresses of a connection, for people.
+struct ConnectionFacts {
+  std::string peer_host, own_host;
+  uint16_t peer_port = 0, own_port = 0;
+  std::string fingerprint;  ///< SHA-256 of the server's certificate, hex
+};
+
+class Client {
+ public:
+  virtual ~Client() = default;
+
+  /// Connects over TLS 1.3 and proves the token (D31). Codes of a failure: kAuthentication, kVersionMismatch, kTimeout,
+  /// kDisconnected (nobody listens, or the peer hung up; the message says which).
+  /// `should_give_up` is asked about every 50 ms, so that a signal can end the wait.
+  static Result<std::shared_ptr<Client>> connect(const ConnectOptions& options,
+                                                 const std::function<bool()>& should_give_up = nullptr);
+  /// Connects to a server of this process, through memory.
+  static Result<std::shared_ptr<Client>> connect(Server& server, const std::string& token, double timeout_s = 10.0);
+
+  virtual const std::shared_ptr<Store>& store() const = 0;
+  virtual Identities& identities() = 0;
+  virtual const Welcome& welcome() const = 0;
+  virtual const ConnectionFacts& facts() const = 0;
+
+  // Requests: sent at once, answered later. After a disconnect they are answered with kDisconnected.
+  virtual std::shared_ptr<Pending> define_schema(SchemaDefinition definition) = 0;
+  virtual std::shared_ptr<Pending> subscribe(TypeId type, Scope scope) = 0;
+  virtual std::shared_ptr<Pending> commit(Batch batch) = 0;
+  virtual std::shared_ptr<Pending> flush() = 0;
+
+  /// Why the connection ended; none while it lasts.
+  virtual std::optional<Status> closed() const = 0;
+  /// Leaves. Returns at once; everything that waits is answered with kDisconnected.
+  virtual void disconnect() = 0;
+};
+
+}  // namespace odb

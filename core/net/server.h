@@ -1,0 +1,51 @@
+/// A server: one engine thread that drives the pure server core, its listening sockets and its connections, over TLS
+/// 1.3 or through memory. Commits are persisted in memory, that is at once (D11).
+///
+/// Thread safety: every method from any thread but the engine's.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/server/server_core.h"
+
+namespace odb {
+
+struct ServerConfig {
+  std::string token;
+  int64_t heartbeat_us = limits::kHeartbeatUs;
+  int64_t handshake_us = limits::kHandshakeUs;
+};
+
+struct CertificateFiles {
+  std::string certificate_path;  ///< PEM, the server's own first, then its chain
+  std::string key_path;          ///< PEM
+};
+
+class Server {
+ public:
+  virtual ~Server() = default;  ///< stops
+
+  /// Starts the engine thread.
+  static std::unique_ptr<Server> start(ServerConfig config);
+
+  /// Listens for TLS connections: on every address of `host` (`localhost`: IPv4 and IPv6) and one port; 0 picks a free
+  /// one. Without files a certificate is made for this process. kInvalidArgument: a bad host, certificate or key;
+  /// kServer: the port is taken or not allowed. The message is one sentence for people.
+  virtual Status listen(const std::string& host, uint16_t port, const std::optional<CertificateFiles>& files) = 0;
+  virtual uint16_t port() const = 0;
+  /// SHA-256 of the certificate, hex; empty before listen().
+  virtual std::string fingerprint() const = 0;
+
+  /// Says farewell to every client, closes everything and ends the thread. Takes a second at most. Idempotent.
+  virtual void stop() = 0;
+
+  virtual ServerFigures figures() const = 0;
+  /// Checks every invariant on the engine thread; throws InternalError.
+  virtual void check() const = 0;
+};
+
+}  // namespace odb
