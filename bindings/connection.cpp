@@ -165,6 +165,20 @@ nb::object make_view(nb::handle owner, bool is_transaction) {
   return nb::steal(made);
 }
 
+/// Waits for a step above `seen`; gives the latest one. Also returns at the timeout and when the connection is closed.
+uint64_t wait_for_step(const Connection& connection, uint64_t seen, double timeout_s) {
+  auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(timeout_s, 1e9)));
+  bool has_come = false;
+  while (!has_come && Clock::now() < end) {
+    {
+      nb::gil_scoped_release no_gil;
+      has_come = connection.client->wait_for_step_above(Step{seen}, std::min(end, Clock::now() + kSignalCheck));
+    }
+    if (PyErr_CheckSignals() != 0) throw_python_error();
+  }
+  return connection.store->published().step.value;
+}
+
 nb::dict facts(const Connection& connection) {
   const ConnectionFacts& facts = connection.client->facts();
   nb::dict out;
@@ -225,6 +239,8 @@ void add_connection(nb::module_& module) {
         await(self.client->flush(), timeout_s, "FlushTimeoutError", "the server did not answer in time to the flush");
       })
       .def("_disconnect", [](Connection& self) { self.client->disconnect(); })
+      .def("_step", [](const Connection& self) { return self.store->published().step.value; })
+      .def("_wait_for_step", &wait_for_step)
       .def("_transaction_id", [](const Connection& self) { return self.store->published().tid.value; });
   module.def("connect_tls", &connect_tls);
   module.def("connect_memory", &connect_memory);

@@ -15,14 +15,15 @@ using Kind = TypeDescriptor::Kind;
 
 enum class Fit : uint8_t { kTaken, kNot, kFailed };  // kFailed: with an exception set
 
+/// Never a class that a program wrote: those are heap types, and asking them for a number would run their code.
 bool is_numpy_scalar(PyObject* value) {
-  const char* name = Py_TYPE(value)->tp_name;
-  return std::strncmp(name, "numpy.", 6) == 0;
+  const PyTypeObject* type = Py_TYPE(value);
+  return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 && std::strncmp(type->tp_name, "numpy.", 6) == 0;
 }
 
 bool is_numpy_bool(PyObject* value) {
   const char* name = Py_TYPE(value)->tp_name;
-  return std::strcmp(name, "numpy.bool") == 0 || std::strcmp(name, "numpy.bool_") == 0;
+  return is_numpy_scalar(value) && (std::strcmp(name, "numpy.bool") == 0 || std::strcmp(name, "numpy.bool_") == 0);
 }
 
 Fit put_integer(PyObject* value, const std::string& where, Bytes& out) {
@@ -61,7 +62,7 @@ Fit encode_float(PyObject* value, Bytes& out) {
                    (is_numpy_scalar(value) && Py_TYPE(value)->tp_as_number != nullptr &&
                     Py_TYPE(value)->tp_as_number->nb_float != nullptr && !PySequence_Check(value));
   if (!is_number) return Fit::kNot;
-  double number = PyFloat_AsDouble(value);
+  double number = PyLong_Check(value) ? PyLong_AsDouble(value) : PyFloat_AsDouble(value);  // not a subclass's __float__
   if (number == -1.0 && PyErr_Occurred()) {
     if (PyErr_ExceptionMatches(PyExc_OverflowError)) return Fit::kFailed;
     PyErr_Clear();

@@ -34,6 +34,7 @@ std::string describe(const FieldType& type);
 bool parse_field_type(PyObject* spec, FieldType& type);
 
 /// Appends `value` converted to `type`. False with TypeError, OverflowError or ValueError set; `where` names the field.
+/// No code of the program runs, which could end the current view, unless an error is set.
 /// Without a connection references have no number yet: only unset ones would, and nothing is appended for them.
 bool encode_value(PyObject* value, const FieldType& type, const Connection* connection, const std::string& where,
                   Bytes& out);

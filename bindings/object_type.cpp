@@ -4,6 +4,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
+#include <set>
 
 #include "bindings/connection.h"
 #include "bindings/errors.h"
@@ -61,6 +62,18 @@ void set_absent_error(Presence presence, PyObject* handle) {
   Py_DECREF(error);
 }
 
+/// Keeps a view alive while code of the program runs, which may end it: then view->transaction is nullptr.
+class Kept {
+ public:
+  explicit Kept(PyView* view) : view_(Py_NewRef(reinterpret_cast<PyObject*>(view))) {}
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  ~Kept() { Py_DECREF(view_); }
+
+ private:
+  PyObject* view_;
+};
+
 // ---- fields
 
 /// The descriptor of one field. On the class it is itself, on a handle it reads and writes the field.
@@ -107,6 +120,17 @@ PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
   return nullptr;
 }
 
+/// Against the limits that the server keeps too; false with an exception set.
+bool check_size(const Transaction& transaction) {
+  if (transaction.written_bytes() <= limits::kTransactionBytesMax &&
+      transaction.write_count() <= limits::kTransactionWritesMax) [[likely]]
+    return true;
+  set_error("TransactionTooLargeError",
+            "a transaction writes at most " + std::to_string(limits::kTransactionBytesMax >> 20) + " MiB and " +
+                std::to_string(limits::kTransactionWritesMax) + " objects; split this one");
+  return false;
+}
+
 /// Converts into the scratch buffer of this thread and hands the bytes to the transaction.
 bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t position, PyObject* value) {
   thread_local Bytes encoded;
@@ -115,13 +139,8 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
   Presence presence =
       view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
-  if (presence == Presence::kHere) [[likely]] {
-    if (view.transaction->written_bytes() <= limits::kTransactionBytesMax) return true;
-    set_error("TransactionTooLargeError", "a transaction writes at most " +
-                                              std::to_string(limits::kTransactionBytesMax >> 20) +
-                                              " MiB; split this one");
-    return false;
-  }
+  if (presence == Presence::kHere) [[likely]]
+    return check_size(*view.transaction);
   set_absent_error(presence, handle);
   return false;
 }
@@ -252,6 +271,7 @@ PyObject* create_object(PyObject* callable, PyObject* const* args, size_t nargsf
   }
   PyView* view = view_for_writing(type->qualified_name(), "created");
   if (view == nullptr) return nullptr;
+  Kept kept(view);
   const BoundType* bound = bound_to(*view, *type);
   if (bound == nullptr) return nullptr;
   std::optional<ObjectId> identity = view->connection->client->identities().next(bound->table->id());
@@ -303,11 +323,18 @@ int handle_bool(PyObject* self) { return identity_of(self).value != 0; }  // D18
 
 int handle_setattr(PyObject* self, PyObject* name, PyObject* value) {
   if (PyObject_GenericSetAttr(self, name, value) == 0) return 0;
-  if (PyErr_ExceptionMatches(PyExc_AttributeError) && !PyErr_ExceptionMatches(error_class("ObjectDatabaseError"))) {
-    PyErr_Clear();
-    PyErr_Format(error_class("NotSettableError"), "attribute %U of %s objects is not settable", name,
-                 Py_TYPE(self)->tp_name);
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return -1;
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);  // nothing is imported while an exception is set
+  PyObject* own = error_class("ObjectDatabaseError");
+  if (own == nullptr || PyErr_GivenExceptionMatches(type, own)) {
+    PyErr_Restore(type, error, trace);
+    return -1;
   }
+  Py_XDECREF(type);
+  Py_XDECREF(error);
+  Py_XDECREF(trace);
+  PyErr_Format(error_class("NotSettableError"), "attribute %U of %s objects is not settable", name, Py_TYPE(self)->tp_name);
   return -1;
 }
 
@@ -337,6 +364,7 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
   if (view == nullptr) return nullptr;
   const BoundType* bound = bound_to(*view, *type);
   if (bound == nullptr) return nullptr;
+  Kept kept(view);
   if (type->on_delete != nullptr) {
     Presence presence = view->transaction->exists(*bound->table, identity_of(self));
     if (presence != Presence::kHere) {
@@ -346,6 +374,10 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
     PyObject* result = PyObject_CallOneArg(type->on_delete, self);
     if (result == nullptr) return nullptr;
     Py_DECREF(result);
+    if (view->transaction == nullptr) {
+      set_error("ViewStateError", type->qualified_name() + ".__del__ has ended the transaction");
+      return nullptr;
+    }
   }
   Presence presence = view->transaction->erase(*bound->table, identity_of(self));
   if (presence == Presence::kHere) Py_RETURN_NONE;
@@ -461,6 +493,10 @@ PyType_Slot stub_slots[] = {{Py_tp_new, reinterpret_cast<void*>(refuse_new)},
 PyObject* make_type(PyObject*, PyObject* args) {
   const char *schema, *name;
   if (!PyArg_ParseTuple(args, "ss", &schema, &name)) return nullptr;
+  if (!is_valid_schema_name(schema) || !is_valid_name(name)) {
+    set_error("SchemaError", std::string(schema) + "." + name + " is no name that a type can have");
+    return nullptr;
+  }
   auto info = std::make_unique<DatabaseType>();
   info->schema = schema;
   info->name = name;
@@ -482,9 +518,18 @@ PyObject* make_type(PyObject*, PyObject* args) {
   return made;
 }
 
+bool check_name(PyObject* name, const DatabaseType& info) {
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(name, &size);
+  if (utf8 == nullptr) return false;
+  if (is_valid_name({utf8, static_cast<size_t>(size)})) return true;
+  PyErr_Format(error_class("SchemaError"), "%s: no field or index can be named %R", info.qualified_name().c_str(), name);
+  return false;
+}
+
 bool parse_field(PyObject* item, DatabaseType& info) {
   PyObject *name, *spec, *default_value;
-  if (!PyArg_ParseTuple(item, "UOO", &name, &spec, &default_value)) return false;
+  if (!PyArg_ParseTuple(item, "UOO", &name, &spec, &default_value) || !check_name(name, info)) return false;
   FieldSpec field{};
   field.name = Py_NewRef(name);
   PyUnicode_InternInPlace(&field.name);
@@ -502,7 +547,7 @@ bool parse_field(PyObject* item, DatabaseType& info) {
 
 bool parse_index(PyObject* item, DatabaseType& info) {
   PyObject *name, *fields;
-  if (!PyArg_ParseTuple(item, "UO!", &name, &PyTuple_Type, &fields)) return false;
+  if (!PyArg_ParseTuple(item, "UO!", &name, &PyTuple_Type, &fields) || !check_name(name, info)) return false;
   IndexSpec index{Py_NewRef(name), info.qualified_name() + "." + PyUnicode_AsUTF8(name), {}};
   PyUnicode_InternInPlace(&index.name);
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); ++i) {
@@ -515,6 +560,23 @@ bool parse_index(PyObject* item, DatabaseType& info) {
   }
   info.indexes.push_back(std::move(index));
   return true;
+}
+
+/// What every server refuses is said here, where the definition stands. False with an exception set.
+bool check_definition(const DatabaseType& info) {
+  std::string fault;
+  if (info.fields.size() > limits::kFieldsPerTypeMax)
+    fault = info.qualified_name() + " has more than " + std::to_string(limits::kFieldsPerTypeMax) + " fields";
+  if (info.indexes.size() > limits::kIndexesPerTypeMax)
+    fault = info.qualified_name() + " has more than " + std::to_string(limits::kIndexesPerTypeMax) + " indexes";
+  for (const IndexSpec& index : info.indexes) {
+    if (index.fields.size() > limits::kFieldsPerIndexMax)
+      fault = index.where + " is an index over more than " + std::to_string(limits::kFieldsPerIndexMax) + " fields";
+    if (std::set<size_t>(index.fields.begin(), index.fields.end()).size() < index.fields.size())
+      fault = index.where + " is an index that has a field twice";
+  }
+  if (!fault.empty()) set_error("SchemaError", fault);
+  return fault.empty();
 }
 
 template <class Parse>
@@ -538,7 +600,7 @@ PyObject* define_type(PyObject*, PyObject* args) {
     PyErr_Format(error_class("SchemaError"), "%R is not a database type that waits for its definition", type);
     return nullptr;
   }
-  if (!parse_each(fields, *info, parse_field) || !parse_each(indexes, *info, parse_index)) {
+  if (!parse_each(fields, *info, parse_field) || !parse_each(indexes, *info, parse_index) || !check_definition(*info)) {
     info->fields.clear();
     info->indexes.clear();
     return nullptr;
@@ -555,6 +617,13 @@ PyObject* define_type(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* is_schema_name(PyObject*, PyObject* name) {
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, &size) : nullptr;
+  PyErr_Clear();
+  return PyBool_FromLong(utf8 != nullptr && is_valid_schema_name({utf8, static_cast<size_t>(size)}));
+}
+
 PyObject* is_database_type(PyObject*, PyObject* type) {
   bool is_one = PyType_Check(type) && find_database_type(reinterpret_cast<PyTypeObject*>(type)) != nullptr;
   return PyBool_FromLong(is_one);
@@ -564,6 +633,7 @@ PyMethodDef functions[] = {
     {"make_type", make_type, METH_VARARGS, "make_type(schema, name)\n--\n\nAn empty database type."},
     {"define_type", define_type, METH_VARARGS,
      "define_type(type, fields, indexes, init, on_delete)\n--\n\nGive a database type its fields and indexes."},
+    {"is_schema_name", is_schema_name, METH_O, "is_schema_name(x)\n--\n\nWhether x is a str that can name a schema."},
     {"is_database_type", is_database_type, METH_O, "is_database_type(x)\n--\n\nWhether x is a type of a schema."},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -29,7 +29,7 @@ from object_database.inmem_server import InMemServer
 from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault
 from object_database.tcp_server import TcpServer, connect
 from object_database.types import OneOf
-from object_database.view import Transaction, View, current_transaction
+from object_database.view import Transaction, View, current_transaction, revisionConflictRetry
 
 __all__ = [
     "AuthenticationError",
@@ -53,4 +53,5 @@ __all__ = [
     "__version__",
     "connect",
     "current_transaction",
+    "revisionConflictRetry",
 ]

@@ -7,13 +7,17 @@ server goes away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from object_database import _core
+from object_database.errors import FlushTimeoutError
 from object_database.schema import Schema
 
 __all__ = ["DatabaseConnection"]
+
+_LONG_S = 3600.0
 
 
 def _seconds(timeout: float | None) -> float:
@@ -133,6 +137,35 @@ class DatabaseConnection(_core.Connection):
         Raises: FlushTimeoutError, DisconnectedException.
         """
         self._flush(_seconds(timeout))
+
+    def waitForCondition(
+        self, cond: Callable[[], Any], timeout: float | None = None, maxSleepTime: float | None = None
+    ) -> bool:
+        """Wait until a condition holds, looking again whenever something new has arrived.
+
+        Args:    cond: called in a fresh view; what it returns counts as a bool.  timeout: seconds; None waits for ever.
+                 maxSleepTime: seconds after which it is looked at again in any case.
+        Returns: whether the condition held before the timeout.
+        Raises:  DisconnectedException; whatever cond raises.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        longest = _LONG_S if maxSleepTime is None else max(0.0, maxSleepTime)
+        while True:
+            step = self._step()
+            with self.view():
+                if cond():
+                    return True
+            left = longest if end is None else min(longest, end - time.monotonic())
+            if end is not None and left <= 0 and time.monotonic() >= end:
+                return False
+            self._wait_for_step(step, left)
+
+    def waitForTransactionId(self, tid: int, timeout: float | None = None) -> None:
+        """Wait until views see transaction `tid`. Raises TimeoutError, DisconnectedException."""
+        if not self.waitForCondition(lambda: self._transaction_id() >= tid, timeout, maxSleepTime=0.05):
+            raise FlushTimeoutError(
+                f"transaction {tid} did not arrive in time; the last one is {self._transaction_id()}"
+            )
 
     def currentTransactionId(self) -> int:
         """The last transaction of the server that this connection knows of."""

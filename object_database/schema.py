@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 _Class = TypeVar("_Class", bound=type)
 
 _RESERVED_FIELDS = frozenset(name for name in dir(_core.Object) if not name.startswith("__"))
-_MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__"})  # what every class has; not a member
+_MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__", "_abc_impl"})  # of the class itself; no members
 _NO_DEFAULT: Any = object()
 
 
@@ -119,8 +119,8 @@ class Schema:
     """
 
     def __init__(self, name: str):
-        if not isinstance(name, str) or not name:
-            raise SchemaError(f"a schema needs a name; {name!r} was given")
+        if not _core.is_schema_name(name):
+            raise SchemaError(f"a schema needs a name without blanks, brackets and commas; {name!r} was given")
         self._name = name
         self._types: dict[str, type] = {}
         self._undefined: set[str] = set()
@@ -170,14 +170,12 @@ class Schema:
             raise SchemaError(f"a type of a schema cannot be named {name!r}")
         if name in self._types and name not in self._undefined:
             raise SchemaError(f"{self._name}.{name} is defined already")
-        was_named = name in self._types
-        database_type = self._types[name] if was_named else self._forward(name)
+        before = dict(self._types), set(self._undefined)
+        database_type = self._types.get(name) or self._forward(name)
         try:
-            _build(self, cls, database_type, _Names(self, cls, sys._getframe(1)))
+            _build(self, cls, database_type, sys._getframe(1))
         except BaseException:
-            if not was_named:
-                del self._types[name]
-                self._undefined.discard(name)
+            self._types, self._undefined = before  # also without the types that only this definition named
             raise
         self._undefined.discard(name)
         return database_type  # type: ignore[return-value]
@@ -208,13 +206,14 @@ _SCHEMA_NAMES = frozenset(name for name in dir(Schema) if not name.startswith("_
 
 class _Names(dict[str, Any]):
     """Names in string annotations: the class body, where define() was called, the module, builtins; a name that is
-    nowhere is a type of the schema that comes later."""
+    nowhere is a type of the schema that comes later. A base from another module has the names of that module."""
 
-    def __init__(self, schema: Schema, cls: type, frame: types.FrameType):
+    def __init__(self, schema: Schema, cls: type, caller: types.FrameType):
+        is_near = caller.f_globals.get("__name__") == cls.__module__
         self._schema = schema
         self._scopes = (
             cls.__dict__,
-            frame.f_locals,
+            caller.f_locals if is_near else {},
             getattr(sys.modules.get(cls.__module__), "__dict__", {}),
             vars(builtins),
         )
@@ -242,8 +241,8 @@ class _Names(dict[str, Any]):
         return annotation
 
 
-def _build(schema: Schema, cls: type, database_type: type, names: _Names) -> None:
-    definition = _read_class(schema, cls, names)
+def _build(schema: Schema, cls: type, database_type: type, caller: types.FrameType) -> None:
+    definition = _read_class(schema, cls, caller)
     for name in definition.fields:
         if name in _RESERVED_FIELDS:
             raise SchemaError(f"{schema.name}.{cls.__name__}.{name}: the name is taken by every object; choose another")
@@ -252,6 +251,11 @@ def _build(schema: Schema, cls: type, database_type: type, names: _Names) -> Non
             if field not in definition.fields:
                 raise SchemaError(f"{schema.name}.{cls.__name__}.{name} is an index over {field!r}, which is no field")
     bases = _bases(schema, cls)
+    if bases != database_type.__bases__:
+        try:
+            database_type.__bases__ = bases
+        except TypeError as error:
+            raise SchemaError(f"{schema.name}.{cls.__name__} cannot have these bases: {error}") from error
     init = None if cls.__init__ is object.__init__ else cls.__init__  # type: ignore[misc]
     _core.define_type(
         database_type,
@@ -264,8 +268,6 @@ def _build(schema: Schema, cls: type, database_type: type, names: _Names) -> Non
         getattr(cls, "__del__", None),
     )
     _definitions[database_type] = definition
-    if bases != (_core.Object,):
-        database_type.__bases__ = bases
     for name, member in definition.members.items():
         setattr(database_type, name, member)
         _rebind_super(member, cls, database_type)
@@ -286,13 +288,14 @@ def _bases(schema: Schema, cls: type) -> tuple[type, ...]:
     return bases if has_object else (*bases, _core.Object)
 
 
-def _read_class(schema: Schema, cls: type, names: _Names) -> _Definition:
+def _read_class(schema: Schema, cls: type, caller: types.FrameType) -> _Definition:
     definition = _Definition({}, {}, {})
     for base in reversed(cls.__mro__):
         if base in _definitions:
             definition.fields.update(_definitions[base].fields)
             definition.indexes.update(_definitions[base].indexes)
         elif base not in (object, _core.Object):
+            names = _Names(schema, base, caller)
             _read_members(f"{schema.name}.{cls.__name__}", base, base is cls, names, definition)
     return definition
 
@@ -318,7 +321,8 @@ def _read_members(where: str, cls: type, is_itself: bool, names: _Names, definit
         if isinstance(member, Index):
             definition.indexes[name] = member.names
         elif _is_method(member):
-            definition.fields.pop(name, None)
+            if definition.fields.pop(name, None) is not None:
+                definition.indexes.pop(name, None)
             if is_itself:
                 definition.members[name] = member
         elif is_special or name in annotations:

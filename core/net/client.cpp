@@ -97,6 +97,9 @@ class LinkedClient final : public Client {
   std::shared_ptr<Pending> commit(Batch batch) override { return ask(std::move(batch)); }
   std::shared_ptr<Pending> flush() override { return ask(FlushRequest{}); }
 
+  bool wait_for_step_above(Step seen, Pending::Deadline deadline) override {
+    return is_forked() || link_->wait_for_step_above(seen, deadline);
+  }
   std::optional<Status> closed() const override { return is_forked() ? forked() : link_->closed(); }
   void disconnect() override {
     if (!is_forked()) link_->disconnect();

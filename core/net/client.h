@@ -5,11 +5,10 @@
 /// Thread safety: every method from any thread but the I/O thread. Every wait ends with the connection.
 #pragma once
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -20,13 +19,14 @@ namespace odb {
 class Server;
 
 /// One answer that somebody may wait for. Answered at most once; later answers are ignored.
+/// Any number of threads may wait; nobody who does not is woken for.
 class Pending {
  public:
   using Deadline = std::optional<std::chrono::steady_clock::time_point>;  // none: for ever
 
   /// Waits; false when the deadline came first.
   bool wait_until(Deadline deadline);
-  bool is_answered() const;
+  bool is_answered() const { return state_.load(std::memory_order_acquire) == kAnswered; }
   /// REQUIRES: is_answered().
   const Status& status() const { return status_; }
   const CommitResult& commit_result() const { return commit_result_; }
@@ -35,9 +35,12 @@ class Pending {
   void answer(CommitResult result);
 
  private:
-  mutable std::mutex mutex_;
-  std::condition_variable answered_;
-  bool is_answered_ = false;
+  enum State : uint32_t { kOpen, kAwaited, kAnswered };
+
+  void publish();
+
+  std::atomic<uint32_t> state_{kOpen};     // what waiting threads sleep on
+  std::atomic<bool> is_claimed_{false};    // by the one that answers
   Status status_;
   CommitResult commit_result_;
 };
@@ -79,6 +82,10 @@ class Client {
   virtual std::shared_ptr<Pending> subscribe(TypeId type, Scope scope) = 0;
   virtual std::shared_ptr<Pending> commit(Batch batch) = 0;
   virtual std::shared_ptr<Pending> flush() = 0;
+
+  /// Waits until the store has a step above `seen`, so that something may look different; false when the deadline came
+  /// first. Returns true at once when the connection is closed.
+  virtual bool wait_for_step_above(Step seen, Pending::Deadline deadline) = 0;
 
   /// Why the connection ended; none while it lasts.
   virtual std::optional<Status> closed() const = 0;

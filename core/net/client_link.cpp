@@ -93,6 +93,20 @@ std::shared_ptr<Pending> ClientLink::request(ClientRequest request) {
   return pending;
 }
 
+bool ClientLink::wait_for_step_above(Step seen, Pending::Deadline deadline) {
+  ++watchers_;
+  std::unique_lock lock(mutex_);
+  auto has_news = [&] { return closed_ || core_->store()->published().step > seen; };
+  bool has_come = true;
+  if (deadline) {
+    has_come = stepped_.wait_until(lock, *deadline, has_news);
+  } else {
+    stepped_.wait(lock, has_news);
+  }
+  --watchers_;
+  return has_come;
+}
+
 std::optional<Status> ClientLink::closed() const {
   std::lock_guard lock(mutex_);
   return closed_;
@@ -104,6 +118,7 @@ void ClientLink::disconnect() {
     if (closed_) return;
     closed_ = Status(Code::kDisconnected, "disconnected by this program");
   }
+  stepped_.notify_all();
   loop_->post([self = shared_from_this()] { self->leave(); });
 }
 
@@ -192,7 +207,17 @@ void ClientLink::on_received(BytesView bytes) {
   guarded([&] {
     core_->received(bytes, monotonic_now());
     send_output();
+    wake_watchers();
   });
+}
+
+/// A watcher counts itself before it looks at the store, so one that is not counted yet will see the new step itself.
+void ClientLink::wake_watchers() {
+  if (watchers_.load() == 0) return;
+  Step step = core_->store()->published().step;
+  if (step == std::exchange(last_step_, step)) return;
+  { std::lock_guard lock(mutex_); }  // a watcher is now either before its look or inside its wait
+  stepped_.notify_all();
 }
 
 void ClientLink::on_ended(const std::string& reason) {
@@ -245,6 +270,7 @@ void ClientLink::end(const Status& reason) {
     queued.swap(queue_);
     dialer.swap(dialer_);
   }
+  stepped_.notify_all();
   tick_timer_.cancel();
   if (dialer != nullptr) dialer->abort();
   if (channel_ != nullptr) {

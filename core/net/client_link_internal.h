@@ -5,7 +5,9 @@
 /// Thread safety: the public functions from any thread, but for start() members marked as the I/O thread's.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
@@ -42,6 +44,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   /// For a connection that has not come about: the last thing that went wrong. Empty when nothing did.
   std::string last_failure() const;
   std::shared_ptr<Pending> request(ClientRequest request);
+  bool wait_for_step_above(Step seen, Pending::Deadline deadline);
   std::optional<Status> closed() const;
   void disconnect();
   Loop& loop() const { return *loop_; }
@@ -73,6 +76,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
 
   template <class F>
   void guarded(F&& f);
+  void wake_watchers();
   void start(std::shared_ptr<Channel> channel, std::unique_ptr<ClientAuthentication> authentication);
   void take_requests();
   void carry_out(Queued& queued);
@@ -89,6 +93,8 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   std::vector<Queued> queue_;      // guarded by mutex_
   std::optional<Status> closed_;   // guarded by mutex_
   std::shared_ptr<Dialer> dialer_; // guarded by mutex_; used on the I/O thread
+  std::condition_variable stepped_;         // with mutex_: the store has a new step, or the connection is closed
+  std::atomic<int> watchers_{0};            // threads that wait for it: without any, a step wakes nobody
 
   // the I/O thread's
   std::unique_ptr<ClientCore> core_;
@@ -99,6 +105,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   RequestId last_request_;
   std::map<RequestId, std::shared_ptr<Pending>> pendings_;
   std::deque<SentCommit> commits_;  // ascending by seq
+  Step last_step_;
   bool is_over_ = false;
   Welcome welcome_;
   ConnectionFacts facts_;

@@ -39,7 +39,11 @@ Loop::Loop(const char* name)
 }
 
 void Loop::run(const char* name) {
+#ifdef __APPLE__
+  pthread_setname_np(name);
+#else
   pthread_setname_np(pthread_self(), name);
+#endif
   context.run();
   ended_.set_value();
 }

@@ -3,7 +3,6 @@
 ends it."""
 
 import sys
-import time
 
 from object_database import DisconnectedException, Schema, connect
 
@@ -19,15 +18,16 @@ class Message:
 def main(host: str = "localhost", port: str = "8000", token: str = "TOKEN") -> None:
     with connect(host, int(port), token, timeout=3600.0, retry=True) as db:
         db.subscribeToSchema(schema)
-        seen = set()
-        while True:
-            db.flush()
-            with db.view():
-                new = [message for message in Message.lookupAll() if message not in seen]
-                for timestamp, text in sorted((message.timestamp, message.message) for message in new):
-                    print((text, timestamp), flush=True)
-                seen.update(new)
-            time.sleep(0.1)
+        seen: set[Message] = set()
+
+        def show_new() -> bool:
+            new = [message for message in Message.lookupAll() if message not in seen]
+            for timestamp, text in sorted((message.timestamp, message.message) for message in new):
+                print((text, timestamp), flush=True)
+            seen.update(new)
+            return False  # never enough: look again when something has arrived
+
+        db.waitForCondition(show_new)
 
 
 if __name__ == "__main__":
