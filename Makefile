@@ -199,7 +199,7 @@ demo: build
 	.venv/bin/python docs/examples/demo.py
 
 bench: build build/core-release/build.ninja
-	@$(BUILD) build/core-release
+	@$(BUILD) build/core-release --target bench_probe
 	.venv/bin/python benchmarks/run.py $(ARGS)
 
 lint: .venv/ready
