@@ -68,8 +68,7 @@ bool write_message(SSL* tls) {
   SSL_CTX_set_num_tickets(context, 0);
   SSL* tls = tls_over(accept(listener, nullptr, nullptr), context);
   require(SSL_accept(tls) == 1, "SSL_accept");
-  while (read_message(tls) && write_message(tls)) {
-  }
+  while (read_message(tls) && write_message(tls)) {}
   _exit(0);
 }
 
@@ -110,7 +109,9 @@ int main(int argc, char** argv) {
   double elapsed_s = std::chrono::duration<double>(before - start).count();
   require(!round_trips_us.empty(), "seconds");
   std::ranges::sort(round_trips_us);
-  auto at = [&](double share) { return round_trips_us[static_cast<size_t>(share * static_cast<double>(round_trips_us.size() - 1))]; };
+  auto at = [&](double share) {
+    return round_trips_us[static_cast<size_t>(share * static_cast<double>(round_trips_us.size() - 1))];
+  };
   std::printf("{\"round_trips_per_s\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
               static_cast<double>(round_trips_us.size()) / elapsed_s, at(0.5), at(0.99));
   close(connection);

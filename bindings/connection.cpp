@@ -34,8 +34,7 @@ Line line_of(const Result<std::shared_ptr<Client>>& client) {
   return {client.value()};
 }
 
-Line connect_tls(const std::string& host, int port, const std::string& token, double timeout_s,
-                                        bool is_retrying) {
+Line connect_tls(const std::string& host, int port, const std::string& token, double timeout_s, bool is_retrying) {
   ConnectOptions options{host, static_cast<uint16_t>(port), token, timeout_s, is_retrying};
   Result<std::shared_ptr<Client>> client = [&] {
     nb::gil_scoped_release no_gil;
@@ -53,7 +52,8 @@ Line connect_memory(Server& server, const std::string& token, double timeout_s) 
 }
 
 DatabaseType& database_type(nb::handle type) {
-  DatabaseType* found = PyType_Check(type.ptr()) ? find_database_type(reinterpret_cast<PyTypeObject*>(type.ptr())) : nullptr;
+  DatabaseType* found =
+      PyType_Check(type.ptr()) ? find_database_type(reinterpret_cast<PyTypeObject*>(type.ptr())) : nullptr;
   if (found == nullptr) throw nb::type_error("not a type of a schema");
   return *found;
 }
@@ -68,7 +68,8 @@ TypeDefinition definition_of(const DatabaseType& type) {
   TypeDefinition definition{type.name, {}, {}};
   for (const FieldSpec& field : type.fields) {
     Bytes default_value;
-    if (field.default_value != nullptr && !encode_value(field.default_value, field.type, nullptr, field.where, default_value))
+    if (field.default_value != nullptr &&
+        !encode_value(field.default_value, field.type, nullptr, field.where, default_value))
       throw_python_error();
     definition.fields.push_back({PyUnicode_AsUTF8(field.name), field.type.text(), std::move(default_value)});
   }
@@ -110,7 +111,8 @@ void bind(Connection& connection, DatabaseType& type, bool is_defined) {
 }
 
 /// Waits for an answer and raises what it says.
-void await(const std::shared_ptr<Pending>& pending, double timeout_s, const char* timeout_error, const std::string& what) {
+void await(const std::shared_ptr<Pending>& pending, double timeout_s, const char* timeout_error,
+           const std::string& what) {
   if (!wait_for(*pending, timeout_s, timeout_error, what)) throw_python_error();
   raise_if_failed(pending->status());
 }
@@ -167,7 +169,8 @@ nb::object make_view(nb::handle owner, bool is_transaction) {
 
 /// Waits for a step above `seen`; gives the latest one. Also returns at the timeout and when the connection is closed.
 uint64_t wait_for_step(const Connection& connection, uint64_t seen, double timeout_s) {
-  auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(timeout_s, 1e9)));
+  auto end = Clock::now() +
+             std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(timeout_s, 1e9)));
   bool has_come = false;
   while (!has_come && Clock::now() < end) {
     {
@@ -194,8 +197,9 @@ nb::dict facts(const Connection& connection) {
 
 bool wait_for(Pending& pending, double timeout_s, const char* timeout_error, const std::string& what) {
   Pending::Deadline deadline;
-  if (timeout_s >= 0) deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                                    std::chrono::duration<double>(std::min(timeout_s, 1e9)));
+  if (timeout_s >= 0)
+    deadline = Clock::now() +
+               std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(timeout_s, 1e9)));
   while (true) {
     bool is_answered;
     {
@@ -216,15 +220,18 @@ bool wait_for(Pending& pending, double timeout_s, const char* timeout_error, con
 void add_connection(nb::module_& module) {
   nb::class_<Line>(module, "Line");
   nb::class_<Subscription>(module, "Subscription")
-      .def("wait", [](const Subscription& self, double timeout_s) { await(self.pending, timeout_s, "SubscribeTimeoutError", self.what); })
+      .def("wait", [](const Subscription& self,
+                      double timeout_s) { await(self.pending, timeout_s, "SubscribeTimeoutError", self.what); })
       .def("is_answered", [](const Subscription& self) { return self.pending->is_answered(); });
   // Made by connect_tls() and connect_memory(); DatabaseConnection is its Python face.
   nb::class_<Connection>(module, "Connection")
       .def("__init__", [](Connection* self, const Line& line) { new (self) Connection(line.client); })
-      .def("view", [](nb::handle self) { return make_view(self, false); },
-           "A read-only view of the latest version that has arrived here: `with db.view():`.")
-      .def("transaction", [](nb::handle self) { return make_view(self, true); },
-           "A transaction on the latest version that has arrived here: `with db.transaction():`.")
+      .def(
+          "view", [](nb::handle self) { return make_view(self, false); },
+          "A read-only view of the latest version that has arrived here: `with db.view():`.")
+      .def(
+          "transaction", [](nb::handle self) { return make_view(self, true); },
+          "A transaction on the latest version that has arrived here: `with db.transaction():`.")
       .def("_define_schema", &define_schema)
       .def("_subscribe", &subscribe)
       .def("_is_subscribed", &is_subscribed)
@@ -235,9 +242,11 @@ void add_connection(nb::module_& module) {
            })
       .def("_closed_reason", &closed_reason)
       .def("_facts", &facts)
-      .def("_flush", [](Connection& self, double timeout_s) {
-        await(self.client->flush(), timeout_s, "FlushTimeoutError", "the server did not answer in time to the flush");
-      })
+      .def("_flush",
+           [](Connection& self, double timeout_s) {
+             await(self.client->flush(), timeout_s, "FlushTimeoutError",
+                   "the server did not answer in time to the flush");
+           })
       .def("_disconnect", [](Connection& self) { self.client->disconnect(); })
       .def("_step", [](const Connection& self) { return self.store->published().step.value; })
       .def("_wait_for_step", &wait_for_step)

@@ -18,9 +18,9 @@ namespace odb {
 struct BoundType {
   DatabaseType* type;
   const Table* table;
-  std::vector<FieldId> fields;    // position in the Python type -> number in the catalogue
-  std::vector<IndexId> indexes;   // likewise
-  bool is_defined = false;        // false: only named by references so far
+  std::vector<FieldId> fields;   // position in the Python type -> number in the catalogue
+  std::vector<IndexId> indexes;  // likewise
+  bool is_defined = false;       // false: only named by references so far
 };
 
 struct Connection {
@@ -44,7 +44,7 @@ struct Connection {
     return found == by_number.end() ? nullptr : found->second;
   }
 
-  std::vector<std::unique_ptr<BoundType>> by_slot;               // DatabaseType::slot -> type
+  std::vector<std::unique_ptr<BoundType>> by_slot;  // DatabaseType::slot -> type
   boost::unordered_flat_map<TypeId, DatabaseType*, HashId> by_number;
 };
 

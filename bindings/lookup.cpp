@@ -21,7 +21,8 @@ const IndexSpec* find_index(const DatabaseType& type, PyObject* keyword) {
     if (index.name == keyword || PyUnicode_Compare(index.name, keyword) == 0) return &index;
   }
   std::string known;
-  for (const IndexSpec& index : type.indexes) known += (known.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(index.name));
+  for (const IndexSpec& index : type.indexes)
+    known += (known.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(index.name));
   PyErr_Format(error_class("LookupTypeError"), "%s has no index named %R; its indexes: %s",
                type.qualified_name().c_str(), keyword, known.empty() ? "none" : known.c_str());
   return nullptr;
@@ -88,8 +89,9 @@ bool append_lookup_key(const Lookup& lookup, PyObject* value, Bytes& key) {
   };
   if (index.fields.size() == 1) return append_part(index.fields[0], value);
   if (!PyTuple_Check(value) || static_cast<size_t>(PyTuple_GET_SIZE(value)) != index.fields.size()) {
-    PyErr_Format(error_class("ValueTypeError"), "%s is an index over %zd fields: look it up with a tuple of so many values",
-                 index.where.c_str(), index.fields.size());
+    PyErr_Format(error_class("ValueTypeError"),
+                 "%s is an index over %zd fields: look it up with a tuple of so many values", index.where.c_str(),
+                 index.fields.size());
     return false;
   }
   for (size_t i = 0; i < index.fields.size(); ++i) {
@@ -175,7 +177,8 @@ PyObject* lookup_unique(PyObject* cls, PyObject* const* args, Py_ssize_t count, 
   if (!find_few(cls, args, count, keywords, 2, lookup, found)) return nullptr;
   if (found.empty()) Py_RETURN_NONE;
   if (found.size() == 1) return new_handle(*lookup.type, found[0]);
-  set_error("LookupTypeError", "several " + lookup.type->qualified_name() + " objects were found where one was expected");
+  set_error("LookupTypeError",
+            "several " + lookup.type->qualified_name() + " objects were found where one was expected");
   return nullptr;
 }
 

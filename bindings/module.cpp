@@ -14,9 +14,7 @@ NB_MODULE(_core, module) {
   nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
     try {
       std::rethrow_exception(thrown);
-    } catch (const odb::InternalError& broken) {
-      odb::set_error("InternalError", broken.what());
-    }
+    } catch (const odb::InternalError& broken) { odb::set_error("InternalError", broken.what()); }
   });
   if (!odb::add_object_types(module.ptr()) || !odb::add_view_types(module.ptr())) odb::throw_python_error();
   odb::add_connection(module);

@@ -30,9 +30,10 @@ auto& registry() {
 const BoundType* bound_to(const PyView& view, const DatabaseType& type) {
   const BoundType* bound = view.connection->bound(type);
   if (bound != nullptr && bound->is_defined) return bound;
-  set_error("SchemaNotAddedError", "type " + type.qualified_name() +
-                                       " is not known to this connection; call addSchema or subscribeToSchema for schema '" +
-                                       type.schema + "' first");
+  set_error("SchemaNotAddedError",
+            "type " + type.qualified_name() +
+                " is not known to this connection; call addSchema or subscribeToSchema for schema '" + type.schema +
+                "' first");
   return nullptr;
 }
 
@@ -78,8 +79,7 @@ class Kept {
 
 /// The descriptor of one field. On the class it is itself, on a handle it reads and writes the field.
 struct Field {
-  PyObject_HEAD
-  DatabaseType* owner;
+  PyObject_HEAD DatabaseType* owner;
   size_t position;
 };
 
@@ -125,9 +125,9 @@ bool check_size(const Transaction& transaction) {
   if (transaction.written_bytes() <= limits::kTransactionBytesMax &&
       transaction.write_count() <= limits::kTransactionWritesMax) [[likely]]
     return true;
-  set_error("TransactionTooLargeError",
-            "a transaction writes at most " + std::to_string(limits::kTransactionBytesMax >> 20) + " MiB and " +
-                std::to_string(limits::kTransactionWritesMax) + " objects; split this one");
+  set_error("TransactionTooLargeError", "a transaction writes at most " +
+                                            std::to_string(limits::kTransactionBytesMax >> 20) + " MiB and " +
+                                            std::to_string(limits::kTransactionWritesMax) + " objects; split this one");
   return false;
 }
 
@@ -137,8 +137,7 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   encoded.clear();
   const FieldSpec& spec = bound.type->fields[position];
   if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
-  Presence presence =
-      view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
+  Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
   if (presence == Presence::kHere) [[likely]]
     return check_size(*view.transaction);
   set_absent_error(presence, handle);
@@ -229,8 +228,8 @@ bool write_given(PyView& view, const BoundType& bound, PyObject* handle, PyObjec
   const DatabaseType& type = *bound.type;
   if (arg_count > 0) {
     const char* example = type.fields.empty() ? "field" : PyUnicode_AsUTF8(type.fields[0].name);
-    set_error("ValueTypeError", type.qualified_name() + " takes its fields as keywords: " + type.name + "(" + example +
-                                    "=...)");
+    set_error("ValueTypeError",
+              type.qualified_name() + " takes its fields as keywords: " + type.name + "(" + example + "=...)");
     return false;
   }
   Py_ssize_t given = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
@@ -255,7 +254,8 @@ bool run_init(PyView& view, const BoundType& bound, PyObject* handle, PyObject* 
   std::vector<PyObject*> with_self;
   with_self.push_back(handle);
   with_self.insert(with_self.end(), args, args + arg_count + given);
-  PyObject* result = PyObject_Vectorcall(bound.type->init, with_self.data(), static_cast<size_t>(arg_count) + 1, keywords);
+  PyObject* result =
+      PyObject_Vectorcall(bound.type->init, with_self.data(), static_cast<size_t>(arg_count) + 1, keywords);
   if (result == nullptr) return false;
   Py_DECREF(result);
   return true;
@@ -295,7 +295,8 @@ PyObject* create_object(PyObject* callable, PyObject* const* args, size_t nargsf
 // ---- handles
 
 PyObject* refuse_new(PyTypeObject* type, PyObject*, PyObject*) {
-  PyErr_Format(error_class("SchemaError"), "%s is not a type of a schema: decorate it with @schema.define", type->tp_name);
+  PyErr_Format(error_class("SchemaError"), "%s is not a type of a schema: decorate it with @schema.define",
+               type->tp_name);
   return nullptr;
 }
 
@@ -334,7 +335,8 @@ int handle_setattr(PyObject* self, PyObject* name, PyObject* value) {
   Py_XDECREF(type);
   Py_XDECREF(error);
   Py_XDECREF(trace);
-  PyErr_Format(error_class("NotSettableError"), "attribute %U of %s objects is not settable", name, Py_TYPE(self)->tp_name);
+  PyErr_Format(error_class("NotSettableError"), "attribute %U of %s objects is not settable", name,
+               Py_TYPE(self)->tp_name);
   return -1;
 }
 
@@ -426,12 +428,16 @@ PyMethodDef handle_methods[] = {
     {"lookupOne", ODB_LOOKUP(lookup_one), kLookupFlags,
      "lookupOne(**index)\n--\n\nAs lookupAny, but an error when there is none."},
     {"lookupUnique", ODB_LOOKUP(lookup_unique), kLookupFlags,
-     "lookupUnique(**index)\n--\n\nThe only object with this index value; None when there is none, an error when there are several."},
-    {"isLazyByDefault", is_lazy_by_default, METH_NOARGS | METH_CLASS, "isLazyByDefault()\n--\n\nSee SubscribeLazilyByDefault."},
-    {"markLazyByDefault", mark_lazy_by_default, METH_NOARGS | METH_CLASS, "markLazyByDefault()\n--\n\nSee SubscribeLazilyByDefault."},
+     "lookupUnique(**index)\n--\n\nThe only object with this index value; None when there is none, an error when there "
+     "are several."},
+    {"isLazyByDefault", is_lazy_by_default, METH_NOARGS | METH_CLASS,
+     "isLazyByDefault()\n--\n\nSee SubscribeLazilyByDefault."},
+    {"markLazyByDefault", mark_lazy_by_default, METH_NOARGS | METH_CLASS,
+     "markLazyByDefault()\n--\n\nSee SubscribeLazilyByDefault."},
     {nullptr, nullptr, 0, nullptr}};
-PyGetSetDef handle_getset[] = {{"_identity", handle_identity, nullptr, "The object's number, unique in its server.", nullptr},
-                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef handle_getset[] = {
+    {"_identity", handle_identity, nullptr, "The object's number, unique in its server.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot base_slots[] = {{Py_tp_doc, const_cast<char*>("Base of every database type.")},
                             {Py_tp_new, reinterpret_cast<void*>(refuse_new)},
                             {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
@@ -443,7 +449,8 @@ PyType_Slot base_slots[] = {{Py_tp_doc, const_cast<char*>("Base of every databas
                             {Py_tp_methods, handle_methods},
                             {Py_tp_getset, handle_getset},
                             {0, nullptr}};
-PyType_Spec base_spec = {"object_database.Object", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, base_slots};
+PyType_Spec base_spec = {"object_database.Object", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                         base_slots};
 
 // ---- the metaclass
 
@@ -523,7 +530,8 @@ bool check_name(PyObject* name, const DatabaseType& info) {
   const char* utf8 = PyUnicode_AsUTF8AndSize(name, &size);
   if (utf8 == nullptr) return false;
   if (is_valid_name({utf8, static_cast<size_t>(size)})) return true;
-  PyErr_Format(error_class("SchemaError"), "%s: no field or index can be named %R", info.qualified_name().c_str(), name);
+  PyErr_Format(error_class("SchemaError"), "%s: no field or index can be named %R", info.qualified_name().c_str(),
+               name);
   return false;
 }
 

@@ -19,34 +19,33 @@ namespace odb {
 
 /// An instance.
 struct Handle {
-  PyObject_HEAD
-  int64_t identity;
+  PyObject_HEAD int64_t identity;
 };
 
 struct FieldSpec {
-  PyObject* name;      // interned
-  std::string where;   // "schema.Type.field"
+  PyObject* name;     // interned
+  std::string where;  // "schema.Type.field"
   FieldType type;
   PyObject* default_value;  // nullptr: the type's own
 };
 
 struct IndexSpec {
-  PyObject* name;             // interned
+  PyObject* name;  // interned
   std::string where;
   std::vector<size_t> fields;  // positions
 };
 
 struct DatabaseType {
   PyTypeObject* type;
-  size_t slot;         // dense number of this type in the process
+  size_t slot;  // dense number of this type in the process
   std::string schema;
   std::string name;
   bool is_defined = false;
   bool is_lazy_by_default = false;
   std::vector<FieldSpec> fields;
   std::vector<IndexSpec> indexes;
-  PyObject* init = nullptr;      // the class's own __init__
-  PyObject* on_delete = nullptr; // its __del__: called by delete(), not by the collector
+  PyObject* init = nullptr;       // the class's own __init__
+  PyObject* on_delete = nullptr;  // its __del__: called by delete(), not by the collector
 
   std::string qualified_name() const { return schema + "." + name; }
 };

@@ -95,7 +95,8 @@ void set_commit_error(const Connection& connection, const CommitResult& result, 
   PyObject* make = error_class("commit_error");
   if (make == nullptr) return;
   DatabaseType* type = connection.type_of(result.type);
-  PyObject* handle = type != nullptr && result.object.value != 0 ? new_handle(*type, result.object) : Py_NewRef(Py_None);
+  PyObject* handle =
+      type != nullptr && result.object.value != 0 ? new_handle(*type, result.object) : Py_NewRef(Py_None);
   std::string type_name, member;
   if (type != nullptr) {
     type_name = type->qualified_name();
@@ -105,11 +106,11 @@ void set_commit_error(const Connection& connection, const CommitResult& result, 
     if (result.key_kind == KeyKind::kIndexKey && result.number < layout.indexes.size())
       member = layout.indexes[result.number].name;
   }
-  PyObject* error = PyObject_CallFunction(make, "iissOKKLs", static_cast<int>(result.outcome),
-                                          static_cast<int>(result.key_kind), type_name.c_str(), member.c_str(), handle,
-                                          static_cast<unsigned long long>(as_of.value),
-                                          static_cast<unsigned long long>(result.written_at.value),
-                                          static_cast<long long>(result.won_by.value), result.message.c_str());
+  PyObject* error =
+      PyObject_CallFunction(make, "iissOKKLs", static_cast<int>(result.outcome), static_cast<int>(result.key_kind),
+                            type_name.c_str(), member.c_str(), handle, static_cast<unsigned long long>(as_of.value),
+                            static_cast<unsigned long long>(result.written_at.value),
+                            static_cast<long long>(result.won_by.value), result.message.c_str());
   Py_XDECREF(handle);
   if (error == nullptr) return;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
@@ -170,10 +171,10 @@ PyMethodDef view_methods[] = {
     {"transaction_id", view_transaction_id, METH_NOARGS,
      "transaction_id()\n--\n\nThe last transaction that this view sees."},
     {nullptr, nullptr, 0, nullptr}};
-PyMethodDef transaction_methods[] = {
-    {"withCommitTimeout", with_commit_timeout, METH_O,
-     "withCommitTimeout(seconds)\n--\n\nLet the commit raise CommitTimeoutError when the server takes longer. Returns self."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef transaction_methods[] = {{"withCommitTimeout", with_commit_timeout, METH_O,
+                                      "withCommitTimeout(seconds)\n--\n\nLet the commit raise CommitTimeoutError when "
+                                      "the server takes longer. Returns self."},
+                                     {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot view_slots[] = {
     {Py_tp_doc, const_cast<char*>("A consistent, read-only view of the database: `with db.view():`.")},

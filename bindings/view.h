@@ -16,16 +16,15 @@ namespace odb {
 
 struct PyView {
   enum class State : uint8_t { kFresh, kOpen, kDone };
-  PyObject_HEAD
-  PyObject* owner;                           // the Python connection, kept alive
+  PyObject_HEAD PyObject* owner;  // the Python connection, kept alive
   Connection* connection;
   std::optional<View> view;                  // a view's
   std::unique_ptr<Transaction> transaction;  // a transaction's
   State state;
-  PyThreadState* thread;                     // that entered it
-  PyObject* context;                         // that entered it; owned, so that its address stays its own
-  PyObject* previous;                        // what the ContextVar held before
-  double commit_timeout_s;                   // < 0: none
+  PyThreadState* thread;    // that entered it
+  PyObject* context;        // that entered it; owned, so that its address stays its own
+  PyObject* previous;       // what the ContextVar held before
+  double commit_timeout_s;  // < 0: none
 
   const View& reading() const { return transaction != nullptr ? *transaction : *view; }
 };

@@ -25,8 +25,8 @@ template <class... Details>
 }  // namespace odb
 
 /// ODB_CHECK(claim, details...): details are printed when the claim is false.
-#define ODB_CHECK(claim, ...)                                                          \
-  do {                                                                                 \
-    if (!(claim)) [[unlikely]]                                                         \
-      ::odb::check_failed(__FILE__, __LINE__, #claim __VA_OPT__(, ) __VA_ARGS__);      \
+#define ODB_CHECK(claim, ...)                                                     \
+  do {                                                                            \
+    if (!(claim)) [[unlikely]]                                                    \
+      ::odb::check_failed(__FILE__, __LINE__, #claim __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)

@@ -6,31 +6,31 @@
 
 namespace odb::limits {
 
-inline constexpr size_t kFrameBytesMax = 16 << 20;           // four times the largest frame of a bulk load
+inline constexpr size_t kFrameBytesMax = 16 << 20;                // four times the largest frame of a bulk load
 inline constexpr size_t kUnauthenticatedFrameBytesMax = 4 << 10;  // SCRAM's longest message is below 400 bytes
-inline constexpr size_t kRowBytesMax = kFrameBytesMax / 2;   // a row travels whole, and messages end with their frame
-inline constexpr size_t kCommitPartBytes = 1 << 20;          // a commit travels in parts of about this size
-inline constexpr size_t kPieceBytes = 64 << 10;              // one turn of a subscription's stream
-inline constexpr size_t kTurnBytes = 64 << 10;               // what one connection may feed the engine in a turn
+inline constexpr size_t kRowBytesMax = kFrameBytesMax / 2;  // a row travels whole, and messages end with their frame
+inline constexpr size_t kCommitPartBytes = 1 << 20;         // a commit travels in parts of about this size
+inline constexpr size_t kPieceBytes = 64 << 10;             // one turn of a subscription's stream
+inline constexpr size_t kTurnBytes = 64 << 10;              // what one connection may feed the engine in a turn
 inline constexpr size_t kTransactionBytesMax = 256 << 20;
 inline constexpr size_t kTransactionWritesMax = 2'000'000;
-inline constexpr size_t kUploadsBytesMax = 512 << 20;        // unfinished uploads of all connections together
-inline constexpr size_t kOutboxBytesHigh = 1 << 20;          // streams wait above this; announcements do not
-inline constexpr size_t kOutboxBytesMax = 256 << 20;         // a client this far behind is closed with a reason
-inline constexpr size_t kConflictWindowBytes = 64 << 20;     // D14
-inline constexpr size_t kNameBytesMax = 1 << 10;             // schema, type, field and index names
+inline constexpr size_t kUploadsBytesMax = 512 << 20;     // unfinished uploads of all connections together
+inline constexpr size_t kOutboxBytesHigh = 1 << 20;       // streams wait above this; announcements do not
+inline constexpr size_t kOutboxBytesMax = 256 << 20;      // a client this far behind is closed with a reason
+inline constexpr size_t kConflictWindowBytes = 64 << 20;  // D14
+inline constexpr size_t kNameBytesMax = 1 << 10;          // schema, type, field and index names
 inline constexpr size_t kFieldsPerTypeMax = 4096;
 inline constexpr size_t kTypesPerSchemaMax = 4096;
-inline constexpr uint32_t kTypeIdMax = 1 << 24;             // of all schemas of a server
+inline constexpr uint32_t kTypeIdMax = 1 << 24;  // of all schemas of a server
 inline constexpr size_t kIndexesPerTypeMax = 256;
-inline constexpr size_t kFieldsPerIndexMax = 64;          // a write of one of them reads all of them (D13)
-inline constexpr size_t kListItemsMax = 4096;                // of one list in a message: the greatest of the above
-inline constexpr int kDepthMax = 64;                         // nesting of a type descriptor
-inline constexpr int64_t kIdentityBlockSize = 100'000'000;   // D28
-inline constexpr int64_t kIdentityRun = 64;                  // ids handed to one type at a time: one page of the store
-inline constexpr int64_t kHandshakeUs = 2'000'000;           // for TLS, and again for authentication (D30)
+inline constexpr size_t kFieldsPerIndexMax = 64;            // a write of one of them reads all of them (D13)
+inline constexpr size_t kListItemsMax = 4096;               // of one list in a message: the greatest of the above
+inline constexpr int kDepthMax = 64;                        // nesting of a type descriptor
+inline constexpr int64_t kIdentityBlockSize = 100'000'000;  // D28
+inline constexpr int64_t kIdentityRun = 64;                 // ids handed to one type at a time: one page of the store
+inline constexpr int64_t kHandshakeUs = 2'000'000;          // for TLS, and again for authentication (D30)
 inline constexpr int64_t kHeartbeatUs = 5'000'000;
-inline constexpr int kHeartbeatsMissedMax = 4;               // D26
+inline constexpr int kHeartbeatsMissedMax = 4;  // D26
 inline constexpr uint32_t kProtocolVersion = 1;
 
 }  // namespace odb::limits

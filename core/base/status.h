@@ -10,19 +10,19 @@ namespace odb {
 
 enum class Code {
   kOk,
-  kProtocol,              ///< a peer sent bytes or messages that are not allowed; its connection is closed
-  kAuthentication,        ///< wrong token, or a peer in the middle
-  kVersionMismatch,       ///< no common protocol version
-  kDisconnected,          ///< the connection is gone
+  kProtocol,         ///< a peer sent bytes or messages that are not allowed; its connection is closed
+  kAuthentication,   ///< wrong token, or a peer in the middle
+  kVersionMismatch,  ///< no common protocol version
+  kDisconnected,     ///< the connection is gone
   kTimeout,
-  kSchemaMismatch,        ///< a definition that does not agree with the server's catalogue
-  kNotSubscribed,         ///< the data is outside of what this connection covers (D20)
+  kSchemaMismatch,  ///< a definition that does not agree with the server's catalogue
+  kNotSubscribed,   ///< the data is outside of what this connection covers (D20)
   kObjectDoesNotExist,
-  kRevisionConflict,      ///< somebody else wrote what the transaction had read; may be retried
-  kTransactionTooOld,     ///< the snapshot is older than what the server remembers (C2); may be retried
-  kSnapshotTooOld,        ///< view(tid) of a version that is no longer kept (D7)
-  kTransactionTooLarge,   ///< over a limit of limits.h
-  kServer,                ///< the server could not carry out a valid request
+  kRevisionConflict,     ///< somebody else wrote what the transaction had read; may be retried
+  kTransactionTooOld,    ///< the snapshot is older than what the server remembers (C2); may be retried
+  kSnapshotTooOld,       ///< view(tid) of a version that is no longer kept (D7)
+  kTransactionTooLarge,  ///< over a limit of limits.h
+  kServer,               ///< the server could not carry out a valid request
   kInvalidArgument,
 };
 

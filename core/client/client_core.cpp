@@ -48,7 +48,8 @@ void ClientCore::tick(Instant now) {
   if (state_ == ClientState::kClosed) return;
   int64_t silent_us = now.us - last_heard_.us;
   if (silent_us >= limits::kHeartbeatsMissedMax * heartbeat_us_)
-    return close({Code::kDisconnected, "nothing was heard of the server for " + std::to_string(silent_us / 1000) + " ms"});
+    return close(
+        {Code::kDisconnected, "nothing was heard of the server for " + std::to_string(silent_us / 1000) + " ms"});
   if (state_ == ClientState::kReady && now.us - last_sent_.us >= heartbeat_us_) {
     last_sent_ = now;
     send(Heartbeat{});
@@ -113,7 +114,8 @@ Bytes ClientCore::take_output() {
 void ClientCore::handle(const Frame& frame) {
   switch (answer_of(state_, frame.kind)) {  // P2
     case Answer::kIgnore: return;
-    case Answer::kRefuse: return breach("message " + std::to_string(static_cast<int>(frame.kind)) + " may not come now");
+    case Answer::kRefuse:
+      return breach("message " + std::to_string(static_cast<int>(frame.kind)) + " may not come now");
     case Answer::kHandle: break;
   }
   bool is_inside_section = section_tid_ != TransactionId{0} && frame.kind != MessageKind::kSection &&
@@ -174,7 +176,8 @@ void ClientCore::on(const Welcome& welcome) {
 }
 
 bool ClientCore::add_block(ObjectId begin) {
-  bool is_whole = begin.value % limits::kIdentityBlockSize == 0 && begin.value <= INT64_MAX - limits::kIdentityBlockSize;
+  bool is_whole =
+      begin.value % limits::kIdentityBlockSize == 0 && begin.value <= INT64_MAX - limits::kIdentityBlockSize;
   if (!is_whole || begin <= last_block_) return false;
   last_block_ = begin;
   identities_.add_block(begin);
@@ -227,6 +230,13 @@ Status ClientCore::define(const MappedType& type, const std::map<std::string, Ty
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
     if (layout.fields.size() < fields || layout.indexes.size() < indexes)
       return protocol_error("a type that has lost fields or indexes");
+    for (size_t i = 0; i < fields; ++i) {
+      const FieldLayout &before = known->layout().fields[i], &after = layout.fields[i];
+      if (before.name != after.name || !(before.type == after.type))
+        return protocol_error("a field that has become another one");
+    }
+    if (layout.qualified_name() != known->layout().qualified_name())
+      return protocol_error("a type that has become another one");
     if (layout.fields.size() == fields && layout.indexes.size() == indexes) return Status::ok();
   }
   store_->define(std::move(layout));
@@ -235,8 +245,8 @@ Status ClientCore::define(const MappedType& type, const std::map<std::string, Ty
 
 void ClientCore::on(const Section& section) {
   if (section_tid_ == TransactionId{0}) {
-    if (section.tid <= store_->published().tid) return breach("transaction " + std::to_string(section.tid.value) +
-                                                              " came after it was said to be here");  // C3
+    if (section.tid <= store_->published().tid)
+      return breach("transaction " + std::to_string(section.tid.value) + " came after it was said to be here");  // C3
     section_tid_ = section.tid;
     store_->begin();
   } else if (section.tid != section_tid_) {

@@ -119,10 +119,10 @@ class ClientCore {
   Bytes urgent_;  // greeting and authentication
   Bytes out_;     // everything else: waits for the welcome
   CommitSeq last_seq_;
-  CommitSeq answered_seq_;     // results come in the order of commits
-  TransactionId section_tid_;  // of the step begun; 0: none
-  std::map<RequestId, MessageKind> requests_;                    // definitions and flushes, not answered yet
-  std::map<RequestId, Subscription> subscriptions_;              // not complete yet
+  CommitSeq answered_seq_;                           // results come in the order of commits
+  TransactionId section_tid_;                        // of the step begun; 0: none
+  std::map<RequestId, MessageKind> requests_;        // definitions and flushes, not answered yet
+  std::map<RequestId, Subscription> subscriptions_;  // not complete yet
   std::map<TypeId, std::unique_ptr<Staging>> stagings_;
   Instant last_heard_, last_sent_;
   int64_t heartbeat_us_ = limits::kHeartbeatUs;

@@ -17,7 +17,8 @@ class Identities {
  public:
   void add_block(ObjectId begin) {
     std::lock_guard lock(mutex_);
-    blocks_.push_back({begin.value == 0 ? limits::kIdentityRun : begin.value, begin.value + limits::kIdentityBlockSize});
+    blocks_.push_back(
+        {begin.value == 0 ? limits::kIdentityRun : begin.value, begin.value + limits::kIdentityBlockSize});
     owned_.push_back(begin);
   }
 

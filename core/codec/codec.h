@@ -56,8 +56,7 @@ bool is_valid_utf8(BytesView text);
 /// so a decoder reads straight on and asks once. Never reads past the end, never allocates.
 class Reader {
  public:
-  explicit Reader(BytesView bytes)
-      : at_(reinterpret_cast<const uint8_t*>(bytes.data())), end_(at_ + bytes.size()) {}
+  explicit Reader(BytesView bytes) : at_(reinterpret_cast<const uint8_t*>(bytes.data())), end_(at_ + bytes.size()) {}
 
   bool is_ok() const { return is_ok_; }
   bool at_end() const { return at_ == end_; }

@@ -79,7 +79,8 @@ bool CommitEngine::check_reads(DecidedCommit& commit) {
     switch (read.kind) {
       case Read::Kind::kObject:
         // Whoever read a field relied on the object being there.
-        if (!check_key(commit, object_key_hash(read.object, 0), {Kind::kExistence, read.type, read.object, 0, {}, {}, {}}))
+        if (!check_key(commit, object_key_hash(read.object, 0),
+                       {Kind::kExistence, read.type, read.object, 0, {}, {}, {}}))
           return false;
         for (uint32_t mark : read.marks) {
           if (mark > 0 && !check_key(commit, object_key_hash(read.object, mark),

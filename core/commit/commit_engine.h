@@ -19,7 +19,15 @@
 
 namespace odb {
 
-enum class Verdict : uint8_t { kAccepted, kConflict, kTooOld, kNoSuchObject, kRefusedByStore, kIdentityInUse, kRowTooLarge };
+enum class Verdict : uint8_t {
+  kAccepted,
+  kConflict,
+  kTooOld,
+  kNoSuchObject,
+  kRefusedByStore,
+  kIdentityInUse,
+  kRowTooLarge
+};
 
 /// The key that decided against a transaction.
 struct DecisiveKey {
@@ -83,7 +91,7 @@ class CommitEngine {
   struct PlannedWrite {
     Table* table;
     ObjectId object;
-    Row* row;  // owned until it is recorded
+    Row* row;            // owned until it is recorded
     size_t index_count;  // of the table when `keys` were made
   };
   struct Plan {  // what an accepted member will do

@@ -402,7 +402,8 @@ BOOST_AUTO_TEST_CASE(a_group_that_the_store_refuses_leaves_nothing_behind) {
   count_on_shelf(kept, 6);
   Transaction conflicting(store);
   write(conflicting, 1, kPlace, 77);
-  submit(request(Records().update(1, kPlace, int_value(9)).create(50, {"new", 6, 6}).erase(2).bytes, {}, engine.last_tid()));
+  submit(request(Records().update(1, kPlace, int_value(9)).create(50, {"new", 6, 6}).erase(2).bytes, {},
+                 engine.last_tid()));
   submit(request(conflicting));
   for (const DecidedCommit& commit : run_group(false)) {
     BOOST_TEST(told(commit) == "refused");
@@ -507,7 +508,8 @@ class Judge {
       if (record.op != Op::kDelete) after = changed(before.value_or(Item{}), record);
       std::string object = std::to_string(record.object.value);
       if (record.op == Op::kUpdate) {
-        for (const FieldValue& field : record.fields) wrote(object + "." + std::to_string(field.field.value), commit.tid);
+        for (const FieldValue& field : record.fields)
+          wrote(object + "." + std::to_string(field.field.value), commit.tid);
       } else {
         wrote("type", commit.tid);
         wrote(object, commit.tid);

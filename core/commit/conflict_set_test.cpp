@@ -77,7 +77,8 @@ BOOST_AUTO_TEST_CASE(random_windows_never_miss_a_write_above_their_floor) {
         for (KeyHash key : keys) model[key] = tid;
         conflicts.record(TransactionId{tid}, kAlice, keys);
         for (const auto& [key, written_at] : model)
-          BOOST_TEST_REQUIRE(conflicts.last_write(key).value == (written_at > conflicts.floor().value ? written_at : 0));
+          BOOST_TEST_REQUIRE(conflicts.last_write(key).value ==
+                             (written_at > conflicts.floor().value ? written_at : 0));
       }
     }
   }

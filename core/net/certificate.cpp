@@ -126,8 +126,9 @@ Result<Certificate> load_certificate(const std::string& certificate_path, const 
     return Status(Code::kInvalidArgument, "the certificate file " + certificate_path + " holds no certificate in PEM");
   if (key == nullptr)
     return Status(Code::kInvalidArgument,
-                  "the key file " + key_path + (was_asked ? " is protected by a passphrase; remove it, a server cannot ask"
-                                                          : " holds no private key in PEM"));
+                  "the key file " + key_path +
+                      (was_asked ? " is protected by a passphrase; remove it, a server cannot ask"
+                                 : " holds no private key in PEM"));
   if (!is_match)
     return Status(Code::kInvalidArgument,
                   "the key in " + key_path + " is not the one of the certificate in " + certificate_path);

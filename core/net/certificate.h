@@ -10,7 +10,7 @@
 namespace odb {
 
 struct Certificate {
-  Bytes chain_pem;          ///< the server's own first
+  Bytes chain_pem;  ///< the server's own first
   Bytes key_pem;
   std::string fingerprint;  ///< SHA-256 of the server's own, lower-case hex
 };

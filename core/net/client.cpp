@@ -119,7 +119,8 @@ class LinkedClient final : public Client {
 
 Pending::Deadline deadline_after(double timeout_s) {
   if (!(timeout_s < kTimeoutSMax)) return std::nullopt;
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::max(timeout_s, 0.0)));
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::max(timeout_s, 0.0)));
 }
 
 std::string seconds(double timeout_s) {
@@ -166,7 +167,7 @@ Result<std::shared_ptr<Client>> Client::connect(const ConnectOptions& options,
   std::shared_ptr<ClientLink> link = new_link(client_process());
   if (link == nullptr) return Status(Code::kDisconnected, "the process is exiting");
   link->dial(options);
-  return await(link, options.host + ":" + std::to_string(options.port), options.timeout_s, should_give_up);
+  return await(link, place_of(options.host, options.port), options.timeout_s, should_give_up);
 }
 
 Result<std::shared_ptr<Client>> Client::connect(Server& server, const std::string& token, double timeout_s) {

@@ -39,8 +39,8 @@ class Pending {
 
   void publish();
 
-  std::atomic<uint32_t> state_{kOpen};     // what waiting threads sleep on
-  std::atomic<bool> is_claimed_{false};    // by the one that answers
+  std::atomic<uint32_t> state_{kOpen};   // what waiting threads sleep on
+  std::atomic<bool> is_claimed_{false};  // by the one that answers
   Status status_;
   CommitResult commit_result_;
 };

@@ -167,8 +167,8 @@ void ClientLink::carry_out(Queued& queued) {
     core_->define_schema(expect(std::move(queued.pending)), std::move(*definition));
   } else if (auto* subscription = std::get_if<SubscribeRequest>(&queued.request)) {
     if (core_->store()->table(subscription->type) == nullptr) {
-      return queued.pending->answer({Code::kInvalidArgument, "there is no type " +
-                                                                 std::to_string(subscription->type.value) + " here"});
+      return queued.pending->answer(
+          {Code::kInvalidArgument, "there is no type " + std::to_string(subscription->type.value) + " here"});
     }
     core_->subscribe(expect(std::move(queued.pending)), subscription->type, subscription->scope);
   } else if (auto* batch = std::get_if<Batch>(&queued.request)) {

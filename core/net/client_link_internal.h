@@ -2,7 +2,7 @@
 ///
 /// Requests of any thread are put into a queue; the I/O thread is woken when it was empty. What was asked before the
 /// end of the connection is answered exactly once, by the server or with the reason of the end.
-/// Thread safety: the public functions from any thread, but for start() members marked as the I/O thread's.
+/// Thread safety: the public functions from any thread; the rest is the I/O thread's, but for what mutex_ guards.
 #pragma once
 
 #include <atomic>
@@ -90,11 +90,11 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   const std::shared_ptr<Pending> welcomed_ = std::make_shared<Pending>();
 
   mutable std::mutex mutex_;
-  std::vector<Queued> queue_;      // guarded by mutex_
-  std::optional<Status> closed_;   // guarded by mutex_
-  std::shared_ptr<Dialer> dialer_; // guarded by mutex_; used on the I/O thread
-  std::condition_variable stepped_;         // with mutex_: the store has a new step, or the connection is closed
-  std::atomic<int> watchers_{0};            // threads that wait for it: without any, a step wakes nobody
+  std::vector<Queued> queue_;        // guarded by mutex_
+  std::optional<Status> closed_;     // guarded by mutex_
+  std::shared_ptr<Dialer> dialer_;   // guarded by mutex_; used on the I/O thread
+  std::condition_variable stepped_;  // with mutex_: the store has a new step, or the connection is closed
+  std::atomic<int> watchers_{0};     // threads that wait for it: without any, a step wakes nobody
 
   // the I/O thread's
   std::unique_ptr<ClientCore> core_;

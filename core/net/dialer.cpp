@@ -25,6 +25,11 @@ std::string sentence_for(const error_code& error, const std::string& place) {
 
 }  // namespace
 
+std::string place_of(const std::string& host, uint16_t port) {
+  bool is_ipv6 = host.find(':') != std::string::npos;
+  return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
 Dialer::Dialer(Loop& loop, std::string host, uint16_t port, bool is_retrying)
     : loop_(loop),
       host_(std::move(host)),
@@ -97,7 +102,11 @@ void Dialer::shake_hands() {
   error_code ignored;
   tcp::endpoint peer = socket_.remote_endpoint(ignored), own = socket_.local_endpoint(ignored);
   found.facts = {peer.address().to_string(), own.address().to_string(), peer.port(), own.port(), {}};
-  channel_ = std::make_shared<TlsChannel>(loop_, std::move(socket_), client_context(), TlsChannel::Role::kClient);
+  // To connect, Asio has asked for events of writability, and would go on getting one for every wait to read. A
+  // descriptor that it is given anew has none.
+  tcp::socket fresh(loop_.context);
+  fresh.assign(peer.protocol(), socket_.release(ignored), ignored);
+  channel_ = std::make_shared<TlsChannel>(loop_, std::move(fresh), client_context(), TlsChannel::Role::kClient);
   found.channel = channel_;
   channel_->handshake([self = shared_from_this(), found = std::move(found)](const Status& status) mutable {
     if (self->is_over_) return;

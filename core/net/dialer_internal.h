@@ -17,6 +17,9 @@
 
 namespace odb {
 
+/// "localhost:8000", "[::1]:8000".
+std::string place_of(const std::string& host, uint16_t port);
+
 class Dialer : public std::enable_shared_from_this<Dialer> {
  public:
   struct Found {
@@ -41,7 +44,7 @@ class Dialer : public std::enable_shared_from_this<Dialer> {
   void shake_hands();
   void fail(std::string why);
   void end(Result<Found> found);
-  std::string place() const { return host_ + ":" + std::to_string(port_); }
+  std::string place() const { return place_of(host_, port_); }
 
   Loop& loop_;
   const std::string host_;

@@ -13,12 +13,12 @@ using boost::system::error_code;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr int64_t kAudienceUs = 250;                  // D37
-constexpr milliseconds kCloseBound{1000};             // to say why and to be heard
+constexpr int64_t kAudienceUs = 250;       // D37
+constexpr milliseconds kCloseBound{1000};  // to say why and to be heard
 constexpr milliseconds kStopBound{500};
-constexpr milliseconds kAcceptPause{100};             // when the process has no descriptor to spare
+constexpr milliseconds kAcceptPause{100};  // when the process has no descriptor to spare
 constexpr int64_t kTickUsMax = 250'000, kTickUsMin = 5'000;
-constexpr size_t kIdBytes = 16;                       // sessions and histories
+constexpr size_t kIdBytes = 16;  // sessions and histories
 
 microseconds tick_interval_of(const ServerConfig& config) {
   int64_t shortest = std::min({config.heartbeat_us / 4, config.handshake_us / 4, kTickUsMax});
@@ -72,9 +72,7 @@ void Engine::guarded(F&& f) {
   if (failure_) return;
   try {
     f();
-  } catch (const std::exception& error) {
-    fail(error.what());
-  }
+  } catch (const std::exception& error) { fail(error.what()); }
 }
 
 void Engine::fail(const std::string& what) {
@@ -215,7 +213,8 @@ void Engine::gather_ready(ConnectionId first) {
   for (ConnectionId id : core_.take_ready()) {
     if (id == first) {
       flush(id);
-    } else if (auto peer = peers_.find(id); peer != peers_.end() && !std::exchange(peer->second->is_in_audience, true)) {
+    } else if (auto peer = peers_.find(id);
+               peer != peers_.end() && !std::exchange(peer->second->is_in_audience, true)) {
       audience_.push_back(id);
     }
   }

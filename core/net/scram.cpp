@@ -47,9 +47,9 @@ Bytes exclusive_or(Bytes a, BytesView b) {
 
 Bytes salted_password(BytesView token, BytesView salt, uint32_t iterations) {
   Bytes salted(kHashBytes, '\0');
-  int made = PKCS5_PBKDF2_HMAC(token.data(), static_cast<int>(token.size()), unsigned_of(salt),
-                               static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
-                               static_cast<int>(kHashBytes), unsigned_of(salted));
+  int made =
+      PKCS5_PBKDF2_HMAC(token.data(), static_cast<int>(token.size()), unsigned_of(salt), static_cast<int>(salt.size()),
+                        static_cast<int>(iterations), EVP_sha256(), static_cast<int>(kHashBytes), unsigned_of(salted));
   ODB_CHECK(made == 1, iterations);
   return salted;
 }

@@ -19,7 +19,7 @@
 namespace odb {
 
 inline constexpr auto kScramMethod = "SCRAM-SHA-256-PLUS";
-inline constexpr uint32_t kScramIterations = 4096;         // the least that RFC 7677 allows; tokens are random, not words
+inline constexpr uint32_t kScramIterations = 4096;  // the least that RFC 7677 allows; tokens are random, not words
 inline constexpr uint32_t kScramIterationsMax = 1'000'000;  // half a second of work: more is an attack on the client
 inline constexpr size_t kScramNonceBytes = 24;
 inline constexpr size_t kScramSaltBytes = 16;

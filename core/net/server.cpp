@@ -85,7 +85,8 @@ void EngineServer::check() const {
 }
 
 Result<std::shared_ptr<MemoryChannel>> EngineServer::open_memory_channel(Loop& client_loop) {
-  if (loop_->is_forked()) return Status(Code::kDisconnected, "forked: this server belongs to the process that started it");
+  if (loop_->is_forked())
+    return Status(Code::kDisconnected, "forked: this server belongs to the process that started it");
   std::lock_guard lock(mutex_);
   if (is_stopped_) return Status(Code::kDisconnected, "the server is stopped");
   auto [client_end, server_end] = MemoryChannel::make(client_loop, *loop_);

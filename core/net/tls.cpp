@@ -17,10 +17,10 @@ namespace {
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr size_t kReadTurnBytes = 16 << 10;        // one record of TLS: a fair turn, and little to keep for a stranger
-constexpr size_t kWriteTurnBytes = 256 << 10;      // then others have their turn
-constexpr size_t kUnsentBytesPause = 8 << 20;      // a server reads nothing more from a client this far behind
-constexpr size_t kBufferBytesKept = 256 << 10;     // an emptied buffer larger than this is given back
+constexpr size_t kReadTurnBytes = 16 << 10;     // one record of TLS: a fair turn, and little to keep for a stranger
+constexpr size_t kWriteTurnBytes = 256 << 10;   // then others have their turn
+constexpr size_t kUnsentBytesPause = 8 << 20;   // a server reads nothing more from a client this far behind
+constexpr size_t kBufferBytesKept = 256 << 10;  // an emptied buffer larger than this is given back
 constexpr auto kExporterLabel = "EXPORTER-Channel-Binding";
 
 TlsContext make_context(const SSL_METHOD* method) {
@@ -28,8 +28,8 @@ TlsContext make_context(const SSL_METHOD* method) {
   ODB_CHECK(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                      SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context.get(), 1);  // head and body of a record in one system call
   return context;
 }
@@ -64,8 +64,8 @@ Result<TlsContext> make_tls_server_context(const Certificate& certificate) {
   const char* reason = is_usable ? nullptr : ERR_reason_error_string(ERR_peek_last_error());
   ERR_clear_error();
   if (!is_usable)
-    return Status(Code::kInvalidArgument,
-                  std::string("the certificate cannot be used for TLS 1.3: ") + (reason == nullptr ? "unknown" : reason));
+    return Status(Code::kInvalidArgument, std::string("the certificate cannot be used for TLS 1.3: ") +
+                                              (reason == nullptr ? "unknown" : reason));
   return context;
 }
 
@@ -142,7 +142,8 @@ TlsChannel::Want TlsChannel::want_after(int result, const char* doing) {
   } else if (error == SSL_ERROR_SYSCALL) {
     failure_ = std::string("the connection broke (") + std::strerror(cause) + ")";
   } else {
-    failure_ = std::string("the peer does not speak TLS 1.3 as it should (") + (reason ? reason : "no reason known") + ")";
+    failure_ =
+        std::string("the peer does not speak TLS 1.3 as it should (") + (reason ? reason : "no reason known") + ")";
   }
   failure_ += std::string(*doing == '\0' ? "" : " ") + doing;
   ERR_clear_error();
@@ -223,11 +224,15 @@ void TlsChannel::write() {
   bool is_empty = unsent_bytes() == 0;
   if (is_empty) {
     out_at_ = 0;
-    out_.capacity() > kBufferBytesKept ? out_ = Bytes() : (out_.clear(), out_);
+    out_.clear();
+    if (out_.capacity() > kBufferBytesKept) out_.shrink_to_fit();
   } else {
     is_writing_ = true;
-    if (want == Want::kNothing) post(&TlsChannel::write);
-    else wait(want == Want::kRead ? tcp::socket::wait_read : tcp::socket::wait_write, &TlsChannel::write);
+    if (want == Want::kNothing) {
+      post(&TlsChannel::write);
+    } else {
+      wait(want == Want::kRead ? tcp::socket::wait_read : tcp::socket::wait_write, &TlsChannel::write);
+    }
   }
   if (is_read_paused_ && (is_write_broken_ || unsent_bytes() < kUnsentBytesPause / 2)) {
     is_read_paused_ = false;

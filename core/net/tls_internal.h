@@ -72,11 +72,11 @@ class TlsChannel final : public Channel, public std::enable_shared_from_this<Tls
   std::function<void(Status)> handshake_done_;
   std::shared_ptr<ChannelEvents> owner_;
   Bytes out_;
-  size_t out_at_ = 0;           // what lies before is sent
-  bool is_writing_ = false;     // write() will be called by itself
+  size_t out_at_ = 0;        // what lies before is sent
+  bool is_writing_ = false;  // write() will be called by itself
   bool is_write_broken_ = false;
   bool is_read_paused_ = false;
-  std::string failure_;         // of the last call of OpenSSL
+  std::string failure_;  // of the last call of OpenSSL
   std::unique_ptr<asio::steady_timer> bound_;
 };
 

@@ -56,8 +56,8 @@ struct Hello {
   static constexpr auto kName = "Hello";
   uint32_t version_min = 0;
   uint32_t version_max = 0;
-  std::string method;      ///< "SCRAM-SHA-256-PLUS", or "memory" within one process (D31)
-  uint64_t resume_s = 0;   ///< seconds for which the session shall outlive its connection (D25)
+  std::string method;     ///< "SCRAM-SHA-256-PLUS", or "memory" within one process (D31)
+  uint64_t resume_s = 0;  ///< seconds for which the session shall outlive its connection (D25)
   void each(auto&& f) {
     f("version_min", version_min), f("version_max", version_max), f("method", method), f("resume_s", resume_s);
   }
@@ -109,8 +109,8 @@ struct CommitPart {
 struct CommitEnd {
   static constexpr auto kKind = MessageKind::kCommitEnd;
   static constexpr auto kName = "CommitEnd";
-  CommitSeq seq;         ///< one more than the session's last one (D25)
-  TransactionId as_of;   ///< the version that was read
+  CommitSeq seq;        ///< one more than the session's last one (D25)
+  TransactionId as_of;  ///< the version that was read
   bool no_log = false;
   void each(auto&& f) { f("seq", seq), f("as_of", as_of), f("no_log", no_log); }
 };
@@ -176,12 +176,12 @@ struct ServerAuth {
 struct Welcome {
   static constexpr auto kKind = MessageKind::kWelcome;
   static constexpr auto kName = "Welcome";
-  Bytes session;                    ///< 16 bytes, for Resume
-  Bytes history;                    ///< 16 bytes: tids of another history mean nothing here (D12)
-  TransactionId tid;                ///< the last transaction so far
-  ObjectId connection;              ///< identity of this connection's core.Connection object
-  ObjectId identities_begin;        ///< the client's first block of identities (D28)
-  uint64_t heartbeat_us = 0;        ///< how often either side shows that it lives (D26)
+  Bytes session;              ///< 16 bytes, for Resume
+  Bytes history;              ///< 16 bytes: tids of another history mean nothing here (D12)
+  TransactionId tid;          ///< the last transaction so far
+  ObjectId connection;        ///< identity of this connection's core.Connection object
+  ObjectId identities_begin;  ///< the client's first block of identities (D28)
+  uint64_t heartbeat_us = 0;  ///< how often either side shows that it lives (D26)
   void each(auto&& f) {
     f("session", session), f("history", history), f("tid", tid), f("connection", connection),
         f("identities_begin", identities_begin), f("heartbeat_us", heartbeat_us);
@@ -190,7 +190,7 @@ struct Welcome {
 
 struct MappedField {
   std::string name;
-  std::string type;       ///< descriptor text
+  std::string type;  ///< descriptor text
   Bytes default_value;
   void each(auto&& f) { f("name", name), f("type", type), f("default_value", default_value); }
 };
@@ -250,10 +250,10 @@ struct Complete {
 
 enum class Outcome : uint8_t {
   kAccepted = 0,
-  kConflict = 1,       ///< a read key was written after as_of
-  kTooOld = 2,         ///< as_of lies before what the server remembers (C2)
-  kNoSuchObject = 3,   ///< a written object does not exist
-  kServerError = 4,    ///< the store refused
+  kConflict = 1,      ///< a read key was written after as_of
+  kTooOld = 2,        ///< as_of lies before what the server remembers (C2)
+  kNoSuchObject = 3,  ///< a written object does not exist
+  kServerError = 4,   ///< the store refused
 };
 
 enum class KeyKind : uint8_t { kNone = 0, kField = 1, kExistence = 2, kIndexKey = 3, kTypeSet = 4 };
@@ -264,16 +264,16 @@ struct CommitResult {
   static constexpr auto kName = "CommitResult";
   CommitSeq seq;
   Outcome outcome = Outcome::kAccepted;
-  TransactionId tid;        ///< of this commit when accepted
+  TransactionId tid;  ///< of this commit when accepted
   TransactionId through;
   KeyKind key_kind = KeyKind::kNone;
   TypeId type;
-  ObjectId object;          ///< field, existence: the object
-  uint32_t number = 0;      ///< field: its number; index key: the index's
-  Bytes key;                ///< index key
-  TransactionId written_at; ///< the transaction that wrote the key
-  ObjectId won_by;          ///< connection that committed it; 0: not known any more
-  std::string message;      ///< server error
+  ObjectId object;           ///< field, existence: the object
+  uint32_t number = 0;       ///< field: its number; index key: the index's
+  Bytes key;                 ///< index key
+  TransactionId written_at;  ///< the transaction that wrote the key
+  ObjectId won_by;           ///< connection that committed it; 0: not known any more
+  std::string message;       ///< server error
   void each(auto&& f) {
     f("seq", seq), f("outcome", outcome), f("tid", tid), f("through", through), f("key_kind", key_kind),
         f("type", type), f("object", object), f("number", number), f("key", key), f("written_at", written_at),
@@ -315,19 +315,19 @@ enum class Refusal : uint8_t {
 struct Refused {
   static constexpr auto kKind = MessageKind::kRefused;
   static constexpr auto kName = "Refused";
-  RequestId request;   ///< 0: a Resume
+  RequestId request;  ///< 0: a Resume
   Refusal refusal = Refusal::kUnknownType;
   std::string message;
   void each(auto&& f) { f("request", request), f("refusal", refusal), f("message", message); }
 };
 
 enum class Farewell : uint8_t {
-  kStopping = 1,        ///< the server stops
-  kProtocol = 2,        ///< this client sent something that is not allowed
+  kStopping = 1,  ///< the server stops
+  kProtocol = 2,  ///< this client sent something that is not allowed
   kAuthentication = 3,
-  kVersion = 4,         ///< no common version
-  kSilent = 5,          ///< nothing was heard of this client
-  kTooSlow = 6,         ///< more waits for this client than the server keeps (D24)
+  kVersion = 4,  ///< no common version
+  kSilent = 5,   ///< nothing was heard of this client
+  kTooSlow = 6,  ///< more waits for this client than the server keeps (D24)
   kServer = 7,
 };
 

@@ -53,7 +53,8 @@ Result<std::vector<TypeId>> Catalogue::define(const SchemaDefinition& definition
 }
 
 Status Catalogue::check_definition(const SchemaDefinition& definition) const {
-  if (!is_valid_schema_name(definition.name)) return protocol_error("a schema's name cannot be '" + definition.name + "'");
+  if (!is_valid_schema_name(definition.name))
+    return protocol_error("a schema's name cannot be '" + definition.name + "'");
   if (definition.types.size() > limits::kTypesPerSchemaMax) return protocol_error("too many types in a schema");
   std::set<std::string> names;
   for (const TypeDefinition& type : definition.types) {
@@ -123,9 +124,8 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
     const FieldLayout* stored = find_field(layout, field.name);
     field_count += stored == nullptr ? 1 : 0;
     if (stored != nullptr && stored->type.text() != field.type)
-      return mismatch(qualified_name + "." + field.name + " is a " + stored->type.text() +
-                      " on this server, and a " + field.type +
-                      " in this program. Give the field its old type, or give the new one another name.");
+      return mismatch(qualified_name + "." + field.name + " is a " + stored->type.text() + " on this server, and a " +
+                      field.type + " in this program. Give the field its old type, or give the new one another name.");
   }
   for (const IndexDefinition& index : type.indexes) {
     auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);

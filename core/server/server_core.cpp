@@ -93,11 +93,11 @@ void ServerCore::tick(Instant now) {
     if (c.state == ServerState::kClosing) continue;
     bool is_in = c.state == ServerState::kReady;
     if (!is_in && now >= c.deadline) {
-      say_goodbye(c, Farewell::kSilent, "no authentication within " + std::to_string(options_.handshake_us / 1000) +
-                                            " ms");
+      say_goodbye(c, Farewell::kSilent,
+                  "no authentication within " + std::to_string(options_.handshake_us / 1000) + " ms");
     } else if (now.us - c.last_heard.us >= limits::kHeartbeatsMissedMax * options_.heartbeat_us) {
-      say_goodbye(c, Farewell::kSilent, "nothing was heard of this client for " +
-                                            std::to_string((now.us - c.last_heard.us) / 1000) + " ms");
+      say_goodbye(c, Farewell::kSilent,
+                  "nothing was heard of this client for " + std::to_string((now.us - c.last_heard.us) / 1000) + " ms");
     } else if (is_in && now.us - c.last_beat.us >= options_.heartbeat_us) {
       c.last_beat = now;
       send(c, ServerHeartbeat{last_tid()});
@@ -208,13 +208,13 @@ void ServerCore::on(Connection& c, const Subscribe& subscribe) {
 
 void ServerCore::on(Connection& c, const CommitPart& part) {
   if (part.seq.value != c.last_seq.value + 1)
-    return say_goodbye(c, Farewell::kProtocol, "commit " + std::to_string(part.seq.value) + " after " +
-                                                   std::to_string(c.last_seq.value));
+    return say_goodbye(c, Farewell::kProtocol,
+                       "commit " + std::to_string(part.seq.value) + " after " + std::to_string(c.last_seq.value));
   size_t bytes = part.records.size() + part.reads.size();
   size_t upload_bytes = c.upload.records.size() + c.upload.reads.size() + bytes;
   if (upload_bytes > limits::kTransactionBytesMax)
-    return say_goodbye(c, Farewell::kProtocol, "a transaction of more than " +
-                                                   std::to_string(limits::kTransactionBytesMax) + " bytes");
+    return say_goodbye(c, Farewell::kProtocol,
+                       "a transaction of more than " + std::to_string(limits::kTransactionBytesMax) + " bytes");
   if (uploads_bytes_ + bytes > limits::kUploadsBytesMax)
     return say_goodbye(c, Farewell::kServer, "too many large transactions are being sent at once; try again");
   uploads_bytes_ += bytes;
@@ -438,8 +438,8 @@ void ServerCore::send(Connection& c, const Message& message) {
   mark_ready(c);
   if (unsent_bytes(c) > options_.outbox_bytes_max) {  // D24
     c.out.clear();
-    say_goodbye(c, Farewell::kTooSlow, "more than " + std::to_string(options_.outbox_bytes_max) +
-                                           " bytes wait for this client to read them");
+    say_goodbye(c, Farewell::kTooSlow,
+                "more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait for this client to read them");
   }
 }
 

@@ -31,9 +31,9 @@
 namespace odb {
 
 struct ServerOptions {
-  Bytes history;                                             ///< 16 random bytes (D12)
+  Bytes history;  ///< 16 random bytes (D12)
   int64_t heartbeat_us = limits::kHeartbeatUs;
-  int64_t handshake_us = limits::kHandshakeUs;               ///< for Hello and authentication together (D30)
+  int64_t handshake_us = limits::kHandshakeUs;  ///< for Hello and authentication together (D30)
   size_t conflict_window_bytes = limits::kConflictWindowBytes;
   size_t outbox_bytes_max = limits::kOutboxBytesMax;
 };
@@ -110,16 +110,16 @@ class ServerCore {
     bool is_ready_listed = false;
     std::unique_ptr<ServerAuthentication> authentication;
     Bytes session;
-    ObjectId identity;                  // of its core.Connection object
-    std::vector<ObjectId> blocks;       // identities it may create, ascending
+    ObjectId identity;                                     // of its core.Connection object
+    std::vector<ObjectId> blocks;                          // identities it may create, ascending
     boost::unordered_flat_map<int64_t, TypeId> run_types;  // run of identities -> the type it is used for (D28)
     CommitSeq last_seq;
-    CommitSeq upload_seq;               // of the commit whose parts are coming in; 0: none
+    CommitSeq upload_seq;  // of the commit whose parts are coming in; 0: none
     CommitRequest upload;
-    std::set<TypeId> subscribed;        // to the whole type
+    std::set<TypeId> subscribed;  // to the whole type
     std::deque<Stream> streams;
-    std::vector<Slice> slices;          // scratch of announce()
-    Instant deadline;                   // to be in, before kReady
+    std::vector<Slice> slices;  // scratch of announce()
+    Instant deadline;           // to be in, before kReady
     Instant last_heard;
     Instant last_beat;
   };
@@ -167,7 +167,7 @@ class ServerCore {
   std::deque<WaitingFlush> flushes_;
   size_t uploads_bytes_ = 0;
   size_t streams_open_ = 0;
-  int64_t blocks_given_ = 0;               // block 0 is the server's own
+  int64_t blocks_given_ = 0;  // block 0 is the server's own
   int64_t own_identities_ = 0;
   bool is_stopped_ = false;
   uint64_t commits_submitted_ = 0;

@@ -136,10 +136,10 @@ void KeyIndex::insert_entry(Key& key, ObjectId object, Step step, Limbo& limbo) 
   Chunk* chunk = begin[index].load(std::memory_order_relaxed);
   uint32_t count = chunk->count.load(std::memory_order_relaxed);
   const Entry* entries = chunk->entries();
-  auto at = static_cast<uint32_t>(
-      std::upper_bound(entries, entries + count, object,
-                       [](ObjectId left, const Entry& entry) { return left < entry.object; }) -
-      entries);
+  auto at =
+      static_cast<uint32_t>(std::upper_bound(entries, entries + count, object,
+                                             [](ObjectId left, const Entry& entry) { return left < entry.object; }) -
+                            entries);
   if (at == count && count < chunk->capacity) return append(*chunk, added);
   if (at == count && index + 1 == chunks && count == kChunkEntriesMax) {  // ascending identities: a fresh last chunk
     Chunk* last = new_chunk(kChunkEntriesMax);

@@ -138,8 +138,8 @@ class KeyIndex {
   bool thin_out(Key& key, uint32_t index, Step floor, Limbo& limbo);
 
   std::atomic<Slots*> slots_{nullptr};
-  uint32_t used_ = 0;    // writer only: keys
-  uint32_t marks_ = 0;   // writer only: removed marks
+  uint32_t used_ = 0;   // writer only: keys
+  uint32_t marks_ = 0;  // writer only: removed marks
 };
 
 template <class F>

@@ -58,9 +58,7 @@ void ObjectTree::push(ObjectId object, Row* row) {
   head.store(row, std::memory_order_release);
 }
 
-void ObjectTree::replace(ObjectId object, Row* row) {
-  slot(object).store(row, std::memory_order_release);
-}
+void ObjectTree::replace(ObjectId object, Row* row) { slot(object).store(row, std::memory_order_release); }
 
 void ObjectTree::remove(ObjectId object, Limbo& limbo) {
   auto key = static_cast<uint64_t>(object.value);

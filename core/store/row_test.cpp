@@ -100,7 +100,9 @@ BOOST_AUTO_TEST_CASE(random_rows_agree_with_a_vector_through_many_merges) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       Random random(seed);
-      auto random_bytes = [&] { return Bytes(static_cast<size_t>(below(random, below(random, 20) == 0 ? 40'000 : 9)), 'v'); };
+      auto random_bytes = [&] {
+        return Bytes(static_cast<size_t>(below(random, below(random, 20) == 0 ? 40'000 : 9)), 'v');
+      };
       Values model(static_cast<size_t>(below(random, 12)));
       for (Bytes& value : model) value = random_bytes();
       RowPointer row = row_of(model);

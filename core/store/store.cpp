@@ -33,7 +33,8 @@ Result<Version> Store::open_at(TransactionId tid) {
   }
   return Status(Code::kSnapshotTooOld, "version " + std::to_string(tid.value) +
                                            " is no longer kept here: only versions that a view holds open, and the "
-                                           "latest one (" + std::to_string(published_.tid.value) + "), are");
+                                           "latest one (" +
+                                           std::to_string(published_.tid.value) + "), are");
 }
 
 void Store::close(Step step) {
@@ -98,7 +99,8 @@ void Store::begin() {
 Status Store::apply(const Record& record) {
   ODB_CHECK(making_ != Step{0});
   Table* table = this->table(record.type);
-  if (table == nullptr) return protocol_error("record of type " + std::to_string(record.type.value) + ", not known here");
+  if (table == nullptr)
+    return protocol_error("record of type " + std::to_string(record.type.value) + ", not known here");
   const Row* before = table->find(record.object, making_);
   auto does_not_fit = [&](const char* what) {
     return protocol_error(table->layout().qualified_name() + "(" + std::to_string(record.object.value) + ") " + what);
@@ -162,9 +164,7 @@ void Store::adopt(Staging& staging) {
   ODB_CHECK(making_ != Step{0});
   Table* table = this->table(staging.table_.id());
   ODB_CHECK(table == &staging.table_);
-  staging.tree_.take_all([&](ObjectId object, Row* row) {
-    put(*table, object, row);
-  });
+  staging.tree_.take_all([&](ObjectId object, Row* row) { put(*table, object, row); });
   staging.object_count_ = 0;
   if (!table->is_complete_at(making_)) table->complete_from_.store(making_, std::memory_order_release);
   table->join();

@@ -120,14 +120,14 @@ class Store {
 
   std::vector<std::unique_ptr<Table>> tables_;  // type id -> table; writer only
   Limbo limbo_;
-  std::deque<StaleRow> stale_rows_;        // ascending by since
-  std::deque<StaleEntry> stale_entries_;   // ascending by since
-  Step making_;                            // the step begun; 0: none
-  Bytes key_before_, key_after_;           // scratch
+  std::deque<StaleRow> stale_rows_;       // ascending by since
+  std::deque<StaleEntry> stale_entries_;  // ascending by since
+  Step making_;                           // the step begun; 0: none
+  Bytes key_before_, key_after_;          // scratch
 
   mutable std::mutex mutex_;  // guards what follows; held for a few instructions
   Version published_{Step{1}, TransactionId{0}};
-  std::vector<Pin> pins_;     // ascending by step
+  std::vector<Pin> pins_;                        // ascending by step
   std::map<std::string, const Table*> by_name_;  // "schema.Type" -> table
 };
 

@@ -106,7 +106,8 @@ BOOST_AUTO_TEST_CASE(an_object_can_be_deleted_and_made_again) {
 BOOST_AUTO_TEST_CASE(of_several_writes_in_one_step_the_last_one_counts) {
   step(store, 1, Records().create(1, {"cup", 1, 1}));
   Version before = store.open();
-  step(store, 2, Records().update(1, kShelf, int_value(2)).update(1, kShelf, int_value(3)).update(1, kShelf, int_value(1)));
+  step(store, 2,
+       Records().update(1, kShelf, int_value(2)).update(1, kShelf, int_value(3)).update(1, kShelf, int_value(1)));
   BOOST_TEST((now() == Items{{ObjectId{1}, {"cup", 1, 1}}}));
   BOOST_TEST((items_at(items, before.step) == now()));
   store.close(before.step);

@@ -29,9 +29,7 @@ class Crew {
         turn();
         if (turns + 1 == turns_each_) --unfinished_;
       }
-    } catch (const std::exception& error) {
-      complain(error.what());
-    }
+    } catch (const std::exception& error) { complain(error.what()); }
   }
   std::string complaint() {
     std::lock_guard lock(mutex_);
@@ -155,13 +153,11 @@ void run_threads(uint64_t seed, size_t readers, int turns, bool keeps_old_views)
 BOOST_AUTO_TEST_SUITE(store_threads)
 
 BOOST_AUTO_TEST_CASE(short_views_see_a_whole_version_while_a_writer_goes_on) {
-  for (uint64_t seed = 1; seed <= 2; ++seed)
-    BOOST_TEST_CONTEXT("seed " << seed) run_threads(seed, 3, 400, false);
+  for (uint64_t seed = 1; seed <= 2; ++seed) BOOST_TEST_CONTEXT("seed " << seed) run_threads(seed, 3, 400, false);
 }
 
 BOOST_AUTO_TEST_CASE(views_that_stay_open_keep_their_version_while_a_writer_goes_on) {
-  for (uint64_t seed = 11; seed <= 12; ++seed)
-    BOOST_TEST_CONTEXT("seed " << seed) run_threads(seed, 3, 400, true);
+  for (uint64_t seed = 11; seed <= 12; ++seed) BOOST_TEST_CONTEXT("seed " << seed) run_threads(seed, 3, 400, true);
 }
 
 BOOST_AUTO_TEST_CASE(readers_are_not_disturbed_while_fields_and_indexes_are_added) {

@@ -54,9 +54,7 @@ class Table {
   void append_index_key(Bytes& out, IndexId index, const Row& row) const;
 
   /// D13: the fields that a write of `field` reads, because an index holds them together: empty when it is in none.
-  const std::vector<FieldId>& fields_indexed_with(FieldId field) const {
-    return shape().indexed_with[field.value];
-  }
+  const std::vector<FieldId>& fields_indexed_with(FieldId field) const { return shape().indexed_with[field.value]; }
 
   /// D20: whether everything of this type that existed at `step` is here.
   bool is_complete_at(Step step) const { return complete_from_.load(std::memory_order_acquire) <= step; }
@@ -74,9 +72,9 @@ class Table {
 
   struct Shape {  // replaced whole when fields or indexes are added; old ones stay for readers
     TypeLayout layout;
-    std::vector<KeyIndex*> indexes;                   // id -> index
-    std::vector<Step> indexed_from;                    // index -> first step that it answers for
-    std::vector<std::vector<FieldId>> indexed_with;   // field -> the fields of all indexes that contain it
+    std::vector<KeyIndex*> indexes;                  // id -> index
+    std::vector<Step> indexed_from;                  // index -> first step that it answers for
+    std::vector<std::vector<FieldId>> indexed_with;  // field -> the fields of all indexes that contain it
   };
   const Shape& shape() const { return *shape_.load(std::memory_order_acquire); }
   /// New indexes answer from `indexed_from`; the caller fills them.

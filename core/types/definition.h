@@ -15,8 +15,8 @@ namespace odb {
 
 struct FieldDefinition {
   std::string name;
-  std::string type;        ///< descriptor text
-  Bytes default_value;     ///< V value; empty: the type's own default
+  std::string type;     ///< descriptor text
+  Bytes default_value;  ///< V value; empty: the type's own default
 };
 
 struct IndexDefinition {
@@ -37,8 +37,8 @@ struct SchemaDefinition {
 
 struct FieldLayout {
   std::string name;
-  TypeDescriptor type;     ///< references resolved
-  Bytes default_value;     ///< what an absent value reads as; never empty
+  TypeDescriptor type;  ///< references resolved
+  Bytes default_value;  ///< what an absent value reads as; never empty
 };
 
 struct IndexLayout {

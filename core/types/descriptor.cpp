@@ -68,8 +68,7 @@ class DescriptorParser {
     }
     size_t end = std::min(rest_.find_first_of(",)"), rest_.size());
     auto found = std::ranges::find(kScalarNames, rest_.substr(0, end));
-    if (found == kScalarNames.end())
-      return protocol_error("type descriptor '" + shown(rest_) + "' is not known here");
+    if (found == kScalarNames.end()) return protocol_error("type descriptor '" + shown(rest_) + "' is not known here");
     rest_.remove_prefix(end);
     return TypeDescriptor::scalar(static_cast<Kind>(found - kScalarNames.begin()));
   }

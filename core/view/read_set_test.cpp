@@ -48,8 +48,8 @@ BOOST_AUTO_TEST_CASE(marks_beyond_the_mask_travel_in_ascending_order_with_the_ot
   ReadSet reads;
   for (uint32_t field : {4095u, 62u, 63u, 64u, 0u, 1000u}) reads.add_field(kItem, ObjectId{7}, FieldId{field});
   reads.add_field(kItem, ObjectId{8}, FieldId{70});
-  BOOST_TEST((told_reads(encoded(reads)) ==
-              Told{"1:7.0", "1:7.62", "1:7.63", "1:7.64", "1:7.1000", "1:7.4095", "1:8.70"}));
+  BOOST_TEST(
+      (told_reads(encoded(reads)) == Told{"1:7.0", "1:7.62", "1:7.63", "1:7.64", "1:7.1000", "1:7.4095", "1:8.70"}));
 }
 
 BOOST_AUTO_TEST_CASE(the_largest_identity_can_be_read) {

@@ -25,7 +25,8 @@ struct ShopFixture {
 };
 
 template <class AnyView>
-std::vector<int64_t> lookup(AnyView& view, const Table& table, IndexId index, const Bytes& key, size_t limit = SIZE_MAX) {
+std::vector<int64_t> lookup(AnyView& view, const Table& table, IndexId index, const Bytes& key,
+                            size_t limit = SIZE_MAX) {
   std::vector<ObjectId> found;
   view.lookup(table, index, key, limit, found);
   std::vector<int64_t> out;

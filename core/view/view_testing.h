@@ -20,7 +20,8 @@ inline std::set<std::string> told_reads(BytesView bytes) {
     if (read.kind == Read::Kind::kIndexKey) out.insert("key " + type + "." + std::to_string(read.index.value));
     if (read.kind != Read::Kind::kObject) continue;
     std::string object = type + ":" + std::to_string(read.object.value);
-    for (uint32_t mark : read.marks) out.insert(mark == 0 ? object + " exists" : object + "." + std::to_string(mark - 1));
+    for (uint32_t mark : read.marks)
+      out.insert(mark == 0 ? object + " exists" : object + "." + std::to_string(mark - 1));
   }
   if (!reader.is_ok()) out.insert("!");
   return out;

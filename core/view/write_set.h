@@ -64,9 +64,9 @@ class WriteSet {
   };
   /// Where the written objects of one type are in one index now.
   struct Overlay {
-    size_t folded = 0;                                           // touches taken in so far
-    std::map<Bytes, std::set<ObjectId>, std::less<>> members;    // key -> written objects that have it
-    boost::unordered_flat_map<ObjectId, Bytes, HashId> key_of;   // written object -> its key; empty: deleted
+    size_t folded = 0;                                          // touches taken in so far
+    std::map<Bytes, std::set<ObjectId>, std::less<>> members;   // key -> written objects that have it
+    boost::unordered_flat_map<ObjectId, Bytes, HashId> key_of;  // written object -> its key; empty: deleted
   };
   struct TableWrites {
     std::vector<uint32_t> created;  // positions in writes_

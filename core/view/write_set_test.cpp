@@ -31,8 +31,9 @@ BOOST_AUTO_TEST_CASE(the_last_value_of_a_field_counts_whether_it_grew_or_shrank)
     writes.write(items, ObjectId{1}, kShelf, int_value(static_cast<int64_t>(text.size())));
     BOOST_TEST(writes.value(ObjectId{1}, kName) == str_value(text));
   }
-  BOOST_TEST(encoded() ==
-             Records().update(kItem, 1, {{kName, str_value("the longest of all of them")}, {kShelf, int_value(26)}}).bytes);
+  BOOST_TEST(
+      encoded() ==
+      Records().update(kItem, 1, {{kName, str_value("the longest of all of them")}, {kShelf, int_value(26)}}).bytes);
   BOOST_TEST(writes.count() == 1u);
 }
 
@@ -88,7 +89,9 @@ struct Checked {
     transaction.emplace(store);
   }
 
-  Item random_item() { return {std::string(static_cast<size_t>(below(random, 9)), 'n'), below(random, 3), below(random, 3)}; }
+  Item random_item() {
+    return {std::string(static_cast<size_t>(below(random, 9)), 'n'), below(random, 3), below(random, 3)};
+  }
 
   void write_something() {
     ObjectId object{1 + below(random, 20)};
@@ -116,7 +119,8 @@ struct Checked {
         }
         break;
       default:
-        if (below(random, 2) == 0 && !created.empty()) object = *std::next(created.begin(), below(random, static_cast<int64_t>(created.size())));
+        if (below(random, 2) == 0 && !created.empty())
+          object = *std::next(created.begin(), below(random, static_cast<int64_t>(created.size())));
         is_here = seen.contains(object);
         auto write = [&](FieldId field, const Bytes& value) {
           Presence presence = transaction->write(items, object, field, value);

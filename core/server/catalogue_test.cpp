@@ -1,0 +1,195 @@
+/// Definitions: what is numbered how, what is refused, and that a refused one leaves nothing behind.
+#include "core/server/catalogue.h"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+
+#include "core/base/limits.h"
+#include "core/store/store_testing.h"
+
+namespace odb {
+namespace {
+
+using namespace odb::testing;
+
+struct CatalogueFixture {
+  Store store;
+  Catalogue catalogue{store};
+
+  Code define(const SchemaDefinition& definition) { return catalogue.define(definition).status().code(); }
+  std::vector<TypeId> must_define(const SchemaDefinition& definition) {
+    Result<std::vector<TypeId>> types = catalogue.define(definition);
+    ODB_CHECK(types.is_ok(), types.status().message());
+    return types.value();
+  }
+  const TypeLayout& layout(uint32_t type) const { return store.table(TypeId{type})->layout(); }
+  void add_an_item() { step(store, 1, Records().create(100, {"cup", 1, 1})); }
+};
+
+SchemaDefinition schema(std::string name, std::vector<TypeDefinition> types) {
+  return {std::move(name), std::move(types)};
+}
+
+TypeDefinition item_definition() {
+  return {"Item",
+          {{"name", "str", {}}, {"shelf", "int", {}}, {"place", "int", {}}},
+          {{"shelf", {"shelf"}}, {"spot", {"shelf", "place"}}}};
+}
+
+std::string told(const TypeLayout& layout) {
+  std::string out = layout.qualified_name() + ":";
+  for (const FieldLayout& field : layout.fields) out += " " + field.name + "=" + field.type.text();
+  for (const IndexLayout& index : layout.indexes) {
+    out += " " + index.name + "(";
+    for (FieldId field : index.fields) out += std::to_string(field.value);
+    out += ")";
+  }
+  return out;
+}
+
+BOOST_FIXTURE_TEST_SUITE(catalogue, CatalogueFixture)
+
+BOOST_AUTO_TEST_CASE(numbers_are_given_in_order_and_stay) {
+  BOOST_TEST(
+      (must_define(schema("shop", {item_definition(), {"Shelf", {}, {}}})) == std::vector{TypeId{1}, TypeId{2}}));
+  BOOST_TEST((must_define(schema("bank", {{"Account", {}, {}}})) == std::vector{TypeId{3}}));
+  BOOST_TEST(
+      (must_define(schema("shop", {{"Shelf", {}, {}}, item_definition()})) == std::vector{TypeId{1}, TypeId{2}}));
+  BOOST_TEST(told(layout(1)) == "shop.Item: name=str shelf=int place=int shelf(1) spot(12)");
+  BOOST_TEST(catalogue.type_count() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(fields_and_indexes_are_appended_whoever_defines_them) {
+  must_define(schema("shop", {{"Item", {{"name", "str", {}}}, {}}}));
+  must_define(schema("shop", {{"Item", {{"price", "float", {}}, {"name", "str", {}}}, {{"price", {"price"}}}}}));
+  must_define(schema("shop", {{"Item", {{"weight", "int", {}}}, {}}}));
+  BOOST_TEST(told(layout(1)) == "shop.Item: name=str price=float weight=int price(1)");
+}
+
+BOOST_AUTO_TEST_CASE(the_first_definition_of_a_field_fixes_its_default) {  // D18
+  must_define(schema("shop", {{"Item", {{"shelf", "int", int_value(7)}}, {}}}));
+  must_define(schema("shop", {{"Item", {{"shelf", "int", int_value(8)}, {"place", "int", {}}}, {}}}));
+  BOOST_TEST(layout(1).fields[0].default_value == int_value(7));
+  BOOST_TEST(layout(1).fields[1].default_value == int_value(0));
+  BOOST_TEST(catalogue.mapped(TypeId{1}).fields[0].default_value == int_value(7));
+}
+
+BOOST_AUTO_TEST_CASE(references_number_the_types_they_name_and_those_behind_them) {
+  must_define(schema("far", {{"C", {{"d", "ref(far.away.D)", {}}}, {}}}));
+  std::vector<TypeId> named = must_define(schema("near", {{"A", {{"c", "oneof(none,ref(far.C))", {}}}, {}}}));
+  BOOST_TEST((named == std::vector{TypeId{1}, TypeId{2}, TypeId{3}}));
+  BOOST_TEST(told(layout(2)) == "far.away.D:");
+  BOOST_TEST(layout(2).schema == "far.away");
+  BOOST_TEST((layout(1).fields[0].type.type() == TypeId{2}));
+  Bytes unset;
+  put_reference(unset, TypeId{2}, ObjectId{0});
+  BOOST_TEST(layout(1).fields[0].default_value == unset);
+}
+
+BOOST_AUTO_TEST_CASE(a_type_that_was_named_by_a_reference_gets_its_fields_later) {
+  must_define(schema("near", {{"A", {{"c", "ref(far.C)", {}}}, {}}}));
+  BOOST_TEST((must_define(schema("far", {{"C", {{"size", "int", {}}}, {}}})) == std::vector{TypeId{2}}));
+  BOOST_TEST(told(layout(2)) == "far.C: size=int");
+}
+
+BOOST_AUTO_TEST_CASE(a_field_that_changes_its_type_is_refused) {
+  must_define(schema("shop", {item_definition()}));
+  Result<std::vector<TypeId>> refused = catalogue.define(schema("shop", {{"Item", {{"shelf", "str", {}}}, {}}}));
+  BOOST_TEST((refused.status().code() == Code::kSchemaMismatch));
+  for (const char* part : {"shop.Item.shelf", "int", "str"})
+    BOOST_TEST(refused.status().message().find(part) != std::string::npos, part);
+}
+
+BOOST_AUTO_TEST_CASE(an_index_that_changes_its_fields_is_refused) {
+  must_define(schema("shop", {item_definition()}));
+  TypeDefinition changed = item_definition();
+  changed.indexes[1].fields = {"place", "shelf"};
+  BOOST_TEST((define(schema("shop", {changed})) == Code::kSchemaMismatch));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_index_is_refused_while_the_type_has_objects_and_taken_before) {
+  must_define(schema("shop", {item_definition()}));
+  add_an_item();
+  TypeDefinition wider = item_definition();
+  wider.fields.push_back({"weight", "int", {}});
+  BOOST_TEST((define(schema("shop", {wider})) == Code::kOk));
+  wider.indexes.push_back({"weight", {"weight"}});
+  BOOST_TEST((define(schema("shop", {wider})) == Code::kSchemaMismatch));
+  step(store, 2, Records().erase(100));
+  BOOST_TEST((define(schema("shop", {wider})) == Code::kOk));
+  store.check();
+}
+
+BOOST_AUTO_TEST_CASE(a_definition_is_taken_whole_or_not_at_all) {
+  must_define(schema("shop", {item_definition()}));
+  TypeDefinition wrong = item_definition();
+  wrong.fields[1].type = "str";
+  wrong.fields.push_back({"weight", "int", {}});
+  BOOST_TEST((define(schema("shop", {{"New", {{"a", "ref(other.B)", {}}}, {}}, wrong})) == Code::kSchemaMismatch));
+  BOOST_TEST(catalogue.type_count() == 1u);
+  BOOST_TEST(layout(1).fields.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(definitions_that_no_program_of_ours_makes_are_breaches_of_the_protocol) {
+  auto item = [](std::vector<FieldDefinition> fields, std::vector<IndexDefinition> indexes = {}) {
+    return schema("shop", {{"Item", std::move(fields), std::move(indexes)}});
+  };
+  std::vector<FieldDefinition> many;
+  for (size_t i = 0; i <= limits::kFieldsPerTypeMax; ++i) many.push_back({"f" + std::to_string(i), "int", {}});
+  std::vector<std::string> many_names;
+  for (size_t i = 0; i <= limits::kFieldsPerIndexMax; ++i) many_names.push_back(many[i].name);
+  std::vector<FieldDefinition> some(many.begin(), many.begin() + 100);
+  std::vector<IndexDefinition> many_indexes;
+  for (size_t i = 0; i <= limits::kIndexesPerTypeMax; ++i) many_indexes.push_back({"i" + std::to_string(i), {"f0"}});
+  for (const SchemaDefinition& wrong : {schema("", {}),
+                                        schema("a b", {}),
+                                        schema("shop", {{"", {}, {}}}),
+                                        schema("shop", {{"A.B", {}, {}}}),
+                                        schema("shop", {{"A", {}, {}}, {"A", {}, {}}}),
+                                        item({{"", "int", {}}}),
+                                        item({{"a", "int", {}}, {"a", "int", {}}}),
+                                        item({{"a", "integer", {}}}),
+                                        item({{"a", "", {}}}),
+                                        item({{"a", "int", str_value("x")}}),
+                                        item({{"a", "int", "\x81"}}),
+                                        item({{"a", "int", int_value(1) + int_value(1)}}),
+                                        item({{"a", "int", {}}}, {{"", {"a"}}}),
+                                        item({{"a", "int", {}}}, {{"i", {}}}),
+                                        item({{"a", "int", {}}}, {{"i", {"b"}}}),
+                                        item({{"a", "int", {}}}, {{"i", {"a"}}, {"i", {"a"}}}),
+                                        item({{"a", "int", {}}}, {{"i", {"a", "a"}}}),
+                                        item(many),
+                                        item(some, {{"i", many_names}}),
+                                        item(some, many_indexes)})
+    BOOST_TEST((define(wrong) == Code::kProtocol));
+  BOOST_TEST(catalogue.type_count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_type_with_many_fields_can_be_defined_again) {
+  TypeDefinition wide{"Wide", {}, {}};
+  for (int i = 0; i < 3000; ++i) wide.fields.push_back({"f" + std::to_string(i), "int", {}});
+  must_define(schema("shop", {wide}));
+  BOOST_TEST((define(schema("shop", {wide})) == Code::kOk));
+  TypeDefinition others{"Wide", {}, {}};
+  for (int i = 0; i < 1097; ++i) others.fields.push_back({"g" + std::to_string(i), "int", {}});
+  BOOST_TEST((define(schema("shop", {others})) == Code::kSchemaMismatch));
+  others.fields.pop_back();
+  BOOST_TEST((define(schema("shop", {others})) == Code::kOk));
+  BOOST_TEST(layout(1).fields.size() == limits::kFieldsPerTypeMax);
+}
+
+BOOST_AUTO_TEST_CASE(indexes_of_several_programs_together_keep_to_the_limit) {
+  for (int program = 0; program < 3; ++program) {
+    TypeDefinition item = item_definition();
+    for (int i = 0; i < 120; ++i)
+      item.indexes.push_back({"p" + std::to_string(program) + "." + std::to_string(i), {"shelf"}});
+    for (IndexDefinition& index : item.indexes) std::ranges::replace(index.name, '.', '_');
+    BOOST_TEST((define(schema("shop", {item})) == (program < 2 ? Code::kOk : Code::kSchemaMismatch)));
+  }
+  BOOST_TEST(layout(1).indexes.size() == 242u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace odb
