@@ -1,1 +1,103 @@
-"""Fixtures that every folder of tests shares."""
+"""Fixtures that every folder of tests shares: a running server, connections to it, and servers in processes of their own.
+
+`server` lives in the process of the tests and has no network. tests/contracts replaces it with two, so that everything there
+runs over memory and over TLS.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from object_database import DatabaseConnection, InMemServer, connect
+from object_database.server import Server
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVER_PROGRAM = ROOT / "object_database" / "frontends" / "database_server.py"
+TOKEN = "TOKEN"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with InMemServer(auth_token=TOKEN) as running:
+        yield running
+        running._core.check()  # every invariant of the engine
+
+
+@pytest.fixture
+def connect_db(server: Server) -> Iterator[Callable[[], DatabaseConnection]]:
+    """Makes one more connection to the server."""
+    opened = []
+
+    def make() -> DatabaseConnection:
+        opened.append(server.connect(TOKEN))
+        return opened[-1]
+
+    yield make
+    for db in opened:
+        db.disconnect()
+
+
+@pytest.fixture
+def db(connect_db: Callable[[], DatabaseConnection]) -> DatabaseConnection:
+    return connect_db()
+
+
+class ServerProcess:
+    """database_server.py on a free port. The process can be frozen: it then answers nothing, as one that is lost does."""
+
+    def __init__(self, *options: str, host: str = "localhost", port: int = 0, token: str = TOKEN):
+        self.token = token
+        command = [str(SERVER_PROGRAM), "--service-token", token, "--inmem", host, str(port), *options]
+        self.process = subprocess.Popen(
+            [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.greeting = self.process.stdout.readline()
+        if not self.greeting.startswith("serving on"):
+            raise RuntimeError(f"the server did not start: {self.greeting!r}, {self.finish()}")
+        self.port = int(self.greeting.split(",")[0].rsplit(":", 1)[1])
+
+    def connect(self, token: str | None = None) -> DatabaseConnection:
+        return connect("localhost", self.port, self.token if token is None else token)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)  # until it has really stopped
+
+    def finish(self) -> tuple[int, str, str]:
+        """Exit code and what is left of stdout and stderr, once the process has ended."""
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., ServerProcess]]:
+    """Starts a server in a process of its own; arguments as of ServerProcess."""
+    started = []
+
+    def start(*options: str, **arguments: object) -> ServerProcess:
+        started.append(ServerProcess(*options, **arguments))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+@pytest.fixture
+def server_process(start_server: Callable[..., ServerProcess]) -> ServerProcess:
+    return start_server()
