@@ -40,6 +40,7 @@ struct DatabaseType {
   size_t slot;  // dense number of this type in the process
   std::string schema;
   std::string name;
+  std::string shown_name;  // tp_name points into it: Python 3.10 copies no name of a spec
   bool is_defined = false;
   bool is_lazy_by_default = false;
   std::vector<FieldSpec> fields;

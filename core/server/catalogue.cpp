@@ -104,8 +104,6 @@ Status Catalogue::check_type(const std::string& qualified_name, const TypeDefini
     if (!indexes.insert(index.name).second) return protocol_error(where + " is defined twice");
     if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
       return protocol_error(where + " is an index without fields, or with too many");
-    if (std::set<std::string>(index.fields.begin(), index.fields.end()).size() < index.fields.size())
-      return protocol_error(where + " is an index that has a field twice");
     for (const std::string& field : index.fields) {
       if (!fields.contains(field)) return protocol_error(where + " is an index over the unknown field " + field);
     }

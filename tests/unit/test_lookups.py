@@ -29,6 +29,7 @@ class Order:
     due: Indexed[OneOf(None, float)]
     by_customer_state = Index("customer", "state")
     alone = Index("state")
+    doubled = Index("state", "state")
 
 
 @schema.define
@@ -109,6 +110,13 @@ def test_a_named_index_may_have_one_field(shop: DatabaseConnection) -> None:
         order = Order(number=3, state="new")
         assert Order.lookupAll(alone="new") == Order.lookupAll(state="new") == (order,)
         assert Order.lookupAll(alone="paid") == ()
+
+
+def test_an_index_may_have_a_field_twice(shop: DatabaseConnection) -> None:
+    with shop.transaction():
+        order = Order(number=4, state="new")
+        assert Order.lookupAll(doubled=("new", "new")) == (order,)
+        assert Order.lookupAll(doubled=("new", "old")) == ()
 
 
 def test_unset_references_and_none_are_values_like_any_other(shop: DatabaseConnection) -> None:
