@@ -85,8 +85,8 @@ INSTALL := pip install -q --no-build-isolation --no-deps
 
 .venv-asan/installed: .venv-asan/ready $(MODULE_SOURCES)
 	@echo '== building the module into .venv-asan'
-	PATH="$(CURDIR)/.venv-asan/bin:$$PATH" CXX=g++ .venv-asan/bin/$(INSTALL) -C build-dir=build/asan -C cmake.build-type=RelWithDebInfo \
-	  -C install.strip=false -C cmake.define.ODB_SANITIZE=address,undefined -e .
+	PATH="$(CURDIR)/.venv-asan/bin:$$PATH" CXX=g++ .venv-asan/bin/$(INSTALL) --config-settings=build-dir=build/asan --config-settings=cmake.build-type=RelWithDebInfo \
+	  --config-settings=install.strip=false --config-settings=cmake.define.ODB_SANITIZE=address,undefined -e .
 	touch $@
 
 build: .venv/installed

@@ -4,7 +4,6 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
-#include <set>
 
 #include "bindings/connection.h"
 #include "bindings/errors.h"
@@ -387,6 +386,15 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
   return nullptr;
 }
 
+/// A handle has nothing that could change: a copy is itself.
+PyObject* handle_copy(PyObject* self, PyObject*) { return Py_NewRef(self); }
+
+PyObject* handle_reduce(PyObject* self, PyObject*) {
+  PyErr_Format(PyExc_TypeError, "%s objects are not pickled; send obj._identity and use fromIdentity() over there",
+               Py_TYPE(self)->tp_name);
+  return nullptr;
+}
+
 PyObject* from_identity(PyObject* cls, PyObject* identity) {
   DatabaseType* type = find_database_type(reinterpret_cast<PyTypeObject*>(cls));
   if (type == nullptr) return refuse_new(reinterpret_cast<PyTypeObject*>(cls), nullptr, nullptr);
@@ -419,6 +427,9 @@ PyMethodDef handle_methods[] = {
      "exists()\n--\n\nWhether the object exists in the current view. False for an unset reference."},
     {"delete", handle_delete, METH_NOARGS,
      "delete()\n--\n\nDelete the object in the current transaction; a __del__ of the class is called first."},
+    {"__copy__", handle_copy, METH_NOARGS, nullptr},
+    {"__deepcopy__", handle_copy, METH_O, nullptr},
+    {"__reduce_ex__", handle_reduce, METH_O, nullptr},
     {"fromIdentity", from_identity, METH_O | METH_CLASS,
      "fromIdentity(identity)\n--\n\nThe handle of an identity; nothing is checked and no view is needed."},
     {"lookupAll", ODB_LOOKUP(lookup_all), kLookupFlags,

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from object_database import _core
 from object_database.errors import SchemaError
-from object_database.types import OneOf, field_spec
+from object_database.types import field_spec, from_union, is_union
 
 __all__ = ["Index", "Indexed", "Object", "Schema", "SubscribeLazilyByDefault"]
 
@@ -236,8 +236,8 @@ class _Names(dict[str, Any]):
             return self.resolved(eval(annotation, {}, self))
         if isinstance(annotation, _IndexedField):
             return _IndexedField(self.resolved(annotation.annotation))
-        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-            return OneOf(*(self.resolved(arm) for arm in typing.get_args(annotation)))
+        if is_union(annotation):
+            return from_union(annotation, self.resolved)
         return annotation
 
 

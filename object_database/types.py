@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, Union
 
 from object_database import _core
 
-__all__ = ["OneOf", "field_spec"]
+__all__ = ["OneOf", "field_spec", "from_union", "is_union"]
 
 _SCALARS: dict[Any, str] = {
     None: "none",
@@ -76,19 +77,24 @@ def field_spec(annotation: Any) -> Any:
         return annotation if _core.is_database_type(annotation) else _SCALARS[annotation]
     if isinstance(annotation, _OneOf):
         return tuple(field_spec(arm) for arm in annotation.Types)
-    if typing.get_origin(annotation) in (Union, types.UnionType):
+    if is_union(annotation):
         try:
-            return field_spec(OneOf(*(_unwrapped(arm) for arm in typing.get_args(annotation))))
+            return field_spec(from_union(annotation))
         except TypeError:
             return None
     return None
 
 
-def _unwrapped(arm: Any) -> Any:
-    """Unions inside of unions, as `Optional[X | Y]` makes them through aliases."""
-    if typing.get_origin(arm) in (Union, types.UnionType):
-        return OneOf(*(_unwrapped(part) for part in typing.get_args(arm)))
-    return arm
+def is_union(annotation: Any) -> bool:
+    """Whether an annotation is written `X | Y`, `Union[X, Y]` or `Optional[X]`."""
+    return typing.get_origin(annotation) in (Union, types.UnionType)
+
+
+def from_union(annotation: Any, resolve: Callable[[Any], Any] = lambda arm: arm) -> Any:
+    """The OneOf of a union. None comes first, wherever it was written: whoever writes `str | None` and gives no default
+    means None, and it is one stored type with OneOf(None, str)."""
+    arms = [from_union(arm, resolve) if is_union(arm) else resolve(arm) for arm in typing.get_args(annotation)]
+    return OneOf(*sorted(arms, key=lambda arm: arm not in (None, type(None))))
 
 
 def _is_simple(annotation: Any) -> bool:

@@ -141,28 +141,23 @@ BOOST_AUTO_TEST_CASE(definitions_that_no_program_of_ours_makes_are_breaches_of_t
   std::vector<FieldDefinition> some(many.begin(), many.begin() + 100);
   std::vector<IndexDefinition> many_indexes;
   for (size_t i = 0; i <= limits::kIndexesPerTypeMax; ++i) many_indexes.push_back({"i" + std::to_string(i), {"f0"}});
-  for (const SchemaDefinition& wrong : {schema("", {}),
-                                        schema("a b", {}),
-                                        schema("shop", {{"", {}, {}}}),
-                                        schema("shop", {{"A.B", {}, {}}}),
-                                        schema("shop", {{"A", {}, {}}, {"A", {}, {}}}),
-                                        item({{"", "int", {}}}),
-                                        item({{"a", "int", {}}, {"a", "int", {}}}),
-                                        item({{"a", "integer", {}}}),
-                                        item({{"a", "", {}}}),
-                                        item({{"a", "int", str_value("x")}}),
-                                        item({{"a", "int", "\x81"}}),
-                                        item({{"a", "int", int_value(1) + int_value(1)}}),
-                                        item({{"a", "int", {}}}, {{"", {"a"}}}),
-                                        item({{"a", "int", {}}}, {{"i", {}}}),
-                                        item({{"a", "int", {}}}, {{"i", {"b"}}}),
-                                        item({{"a", "int", {}}}, {{"i", {"a"}}, {"i", {"a"}}}),
-                                        item({{"a", "int", {}}}, {{"i", {"a", "a"}}}),
-                                        item(many),
-                                        item(some, {{"i", many_names}}),
-                                        item(some, many_indexes)})
+  for (const SchemaDefinition& wrong :
+       {schema("", {}), schema("a b", {}), schema("shop", {{"", {}, {}}}), schema("shop", {{"A.B", {}, {}}}),
+        schema("shop", {{"A", {}, {}}, {"A", {}, {}}}), item({{"", "int", {}}}),
+        item({{"a", "int", {}}, {"a", "int", {}}}), item({{"a", "integer", {}}}), item({{"a", "", {}}}),
+        item({{"a", "int", str_value("x")}}), item({{"a", "int", "\x81"}}),
+        item({{"a", "int", int_value(1) + int_value(1)}}), item({{"a", "int", {}}}, {{"", {"a"}}}),
+        item({{"a", "int", {}}}, {{"i", {}}}), item({{"a", "int", {}}}, {{"i", {"b"}}}),
+        item({{"a", "int", {}}}, {{"i", {"a"}}, {"i", {"a"}}}), item(many), item(some, {{"i", many_names}}),
+        item(some, many_indexes)})
     BOOST_TEST((define(wrong) == Code::kProtocol));
   BOOST_TEST(catalogue.type_count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(an_index_may_have_a_field_twice) {
+  must_define(schema("shop", {{"Item", {{"a", "int", {}}}, {{"i", {"a", "a"}}}}}));
+  BOOST_TEST(told(layout(1)) == "shop.Item: a=int i(00)");
+  BOOST_TEST((store.table(TypeId{1})->fields_indexed_with(FieldId{0}) == std::vector{FieldId{0}}));
 }
 
 BOOST_AUTO_TEST_CASE(a_type_with_many_fields_can_be_defined_again) {

@@ -70,12 +70,17 @@ def token_of(options: argparse.Namespace) -> str:
 def serve(server: TcpServer, store: str, stop: threading.Event) -> None:
     """Run until `stop` is set, and say where."""
     with server:
-        print(
-            f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}",
-            flush=True,
-        )
+        say(f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}")
         stop.wait()
-    print("stopped", flush=True)
+    say("stopped")
+
+
+def say(line: str) -> None:
+    """Print a line, if anybody still reads: a server does not end because its terminal has gone."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - else the interpreter complains when it ends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

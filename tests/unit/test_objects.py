@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import pydoc
 import threading
 from collections.abc import Callable
@@ -389,3 +391,11 @@ def test_a_transaction_that_its_own_init_or_del_ends_raises_and_harms_nothing(db
     assert current_transaction() is None
     with db.view():
         assert pulled.n == 5
+
+
+def test_a_copy_of_a_handle_is_itself_and_pickling_says_what_to_do(shop: DatabaseConnection) -> None:
+    with shop.transaction():
+        order = Order(number=1)
+    assert copy.copy(order) is copy.deepcopy(order) is order
+    with pytest.raises(TypeError, match="fromIdentity"):
+        pickle.dumps(order)

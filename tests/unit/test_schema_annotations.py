@@ -41,9 +41,9 @@ def test_annotations_that_are_strings_are_resolved(db: DatabaseConnection) -> No
     with db.transaction():
         ada = Customer(name="Ada")
         order = Order(number=1, customer=ada)
-        assert (order.total, order.note, order.other, order.mixed) == (2.5, "", 0, None)
+        assert (order.total, order.note, order.other, order.mixed) == (2.5, None, None, None)
         assert order.customer.name == "Ada"
-        assert Order.lookupAll(by_total=(2.5, 1)) == Order.lookupAll(indexed_note="") == (order,)
+        assert Order.lookupAll(by_total=(2.5, 1)) == Order.lookupAll(indexed_note=None) == (order,)
         assert (Order.LIMIT, Order.OTHER) == (5, 6)
 
 

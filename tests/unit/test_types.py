@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import math
 import re
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
 from object_database import DatabaseConnection, Indexed, OneOf, Schema
 from object_database.errors import ValueTypeError
+from object_database.types import field_spec
 
 pytestmark = pytest.mark.sanitizer
 
@@ -144,7 +145,7 @@ def test_a_nan_is_stored(db: DatabaseConnection, box: Box) -> None:
         ("nothing", 0, "values.Box.nothing: int was given, and the field takes None"),
         ("friend", None, "values.Box.friend: NoneType was given, and the field takes values.Friend"),
         ("friend", 5, "values.Box.friend: int was given, and the field takes values.Friend"),
-        ("maybe_friend", "x", "values.Box.maybe_friend: str was given, and the field takes values.Friend or None"),
+        ("maybe_friend", "x", "values.Box.maybe_friend: str was given, and the field takes None or values.Friend"),
         ("maybe", 1.5, "values.Box.maybe: float was given, and the field takes None or int or str"),
         ("maybe", [1], "values.Box.maybe: list was given, and the field takes None or int or str"),
         ("text_or_raw", 5, "values.Box.text_or_raw: int was given, and the field takes str or bytes"),
@@ -286,3 +287,8 @@ def test_numpy_scalars_convert_by_the_same_rules(db: DatabaseConnection, box: Bo
             setattr(box, field, value)
     with db.transaction(), pytest.raises(OverflowError):
         box.whole = numpy.uint64(2**63)
+
+
+def test_none_comes_first_in_a_union_wherever_it_is_written() -> None:
+    assert field_spec(int | None) == field_spec(None | int) == field_spec(Optional[int]) == ("none", "int")  # noqa: UP045
+    assert field_spec(OneOf(int, None)) == ("int", "none")
