@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bindings/errors.h"
+#include "bindings/gil.h"
 #include "bindings/module.h"
 #include "bindings/view.h"
 #include "core/base/check.h"
@@ -19,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kSignalCheck = std::chrono::milliseconds(100);
 
 bool has_signal_raised() {
-  nb::gil_scoped_acquire gil;
+  WithGil gil;
   return PyErr_CheckSignals() != 0;
 }
 
@@ -37,7 +38,7 @@ Line line_of(const Result<std::shared_ptr<Client>>& client) {
 Line connect_tls(const std::string& host, int port, const std::string& token, double timeout_s, bool is_retrying) {
   ConnectOptions options{host, static_cast<uint16_t>(port), token, timeout_s, is_retrying};
   Result<std::shared_ptr<Client>> client = [&] {
-    nb::gil_scoped_release no_gil;
+    NoGil no_gil;
     return Client::connect(options, has_signal_raised);
   }();
   return line_of(client);
@@ -45,7 +46,7 @@ Line connect_tls(const std::string& host, int port, const std::string& token, do
 
 Line connect_memory(Server& server, const std::string& token, double timeout_s) {
   Result<std::shared_ptr<Client>> client = [&] {
-    nb::gil_scoped_release no_gil;
+    NoGil no_gil;
     return Client::connect(server, token, timeout_s);
   }();
   return line_of(client);
@@ -174,7 +175,7 @@ uint64_t wait_for_step(const Connection& connection, uint64_t seen, double timeo
   bool has_come = false;
   while (!has_come && Clock::now() < end) {
     {
-      nb::gil_scoped_release no_gil;
+      NoGil no_gil;
       has_come = connection.client->wait_for_step_above(Step{seen}, std::min(end, Clock::now() + kSignalCheck));
     }
     if (PyErr_CheckSignals() != 0) throw_python_error();
@@ -203,10 +204,9 @@ bool wait_for(Pending& pending, double timeout_s, const char* timeout_error, con
   while (true) {
     bool is_answered;
     {
-      PyThreadState* saved = PyEval_SaveThread();
+      NoGil no_gil;
       auto slice = Clock::now() + kSignalCheck;
       is_answered = pending.wait_until(deadline ? std::min(*deadline, slice) : slice);
-      PyEval_RestoreThread(saved);
     }
     if (is_answered) return true;
     if (PyErr_CheckSignals() != 0) return false;

@@ -30,7 +30,7 @@ Fit put_integer(PyObject* value, const std::string& where, Bytes& out) {
   int overflow = 0;
   long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
   if (overflow != 0) {
-    PyErr_Format(PyExc_OverflowError, "%s: %R does not fit into 64 bits with a sign", where.c_str(), value);
+    PyErr_Format(error_class("ValueRangeError"), "%s: %R does not fit into 64 bits with a sign", where.c_str(), value);
     return Fit::kFailed;
   }
   if (number == -1 && PyErr_Occurred()) return Fit::kFailed;
@@ -78,7 +78,7 @@ Fit encode_str(PyObject* value, const std::string& where, Bytes& out) {
   const char* utf8 = PyUnicode_AsUTF8AndSize(value, &size);
   if (utf8 == nullptr) {
     PyErr_Clear();
-    PyErr_Format(PyExc_ValueError, "%s: a str with lone surrogates cannot be stored", where.c_str());
+    PyErr_Format(error_class("TextError"), "%s: a str with lone surrogates cannot be stored", where.c_str());
     return Fit::kFailed;
   }
   put_str(out, {utf8, static_cast<size_t>(size)}, Mode::kValue);

@@ -7,6 +7,7 @@
 
 #include "bindings/connection.h"
 #include "bindings/errors.h"
+#include "bindings/guarded.h"
 #include "bindings/lookup.h"
 #include "bindings/view.h"
 
@@ -136,6 +137,12 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   encoded.clear();
   const FieldSpec& spec = bound.type->fields[position];
   if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
+  if (encoded.size() > limits::kRowBytesMax) {
+    set_error("TransactionTooLargeError", spec.where + ": a value of " + std::to_string(encoded.size()) +
+                                              " bytes; the values of an object may take " +
+                                              std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
+    return false;
+  }
   Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
   if (presence == Presence::kHere) [[likely]]
     return check_size(*view.transaction);
@@ -177,9 +184,9 @@ PyObject* field_name(PyObject* self, void*) {
 PyGetSetDef field_getset[] = {{"__doc__", field_doc, nullptr, nullptr, nullptr},
                               {"__name__", field_name, nullptr, nullptr, nullptr},
                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyType_Slot field_slots[] = {{Py_tp_descr_get, reinterpret_cast<void*>(field_get)},
-                             {Py_tp_descr_set, reinterpret_cast<void*>(field_set)},
-                             {Py_tp_repr, reinterpret_cast<void*>(field_repr)},
+PyType_Slot field_slots[] = {{Py_tp_descr_get, guarded_slot<field_get>()},
+                             {Py_tp_descr_set, guarded_slot<field_set>()},
+                             {Py_tp_repr, guarded_slot<field_repr>()},
                              {Py_tp_getset, field_getset},
                              {0, nullptr}};
 PyType_Spec field_spec = {"object_database._core.Field", sizeof(Field), 0,
@@ -419,26 +426,25 @@ PyObject* mark_lazy_by_default(PyObject* cls, PyObject*) {
   Py_RETURN_NONE;
 }
 
-#define ODB_LOOKUP(name) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(name))
 constexpr int kLookupFlags = METH_CLASS | METH_FASTCALL | METH_KEYWORDS;
 
 PyMethodDef handle_methods[] = {
-    {"exists", handle_exists, METH_NOARGS,
+    {"exists", guarded_method<handle_exists>(), METH_NOARGS,
      "exists()\n--\n\nWhether the object exists in the current view. False for an unset reference."},
-    {"delete", handle_delete, METH_NOARGS,
+    {"delete", guarded_method<handle_delete>(), METH_NOARGS,
      "delete()\n--\n\nDelete the object in the current transaction; a __del__ of the class is called first."},
     {"__copy__", handle_copy, METH_NOARGS, nullptr},
     {"__deepcopy__", handle_copy, METH_O, nullptr},
     {"__reduce_ex__", handle_reduce, METH_O, nullptr},
-    {"fromIdentity", from_identity, METH_O | METH_CLASS,
+    {"fromIdentity", guarded_method<from_identity>(), METH_O | METH_CLASS,
      "fromIdentity(identity)\n--\n\nThe handle of an identity; nothing is checked and no view is needed."},
-    {"lookupAll", ODB_LOOKUP(lookup_all), kLookupFlags,
+    {"lookupAll", guarded_method<lookup_all>(), kLookupFlags,
      "lookupAll(**index)\n--\n\nThe objects with this index value, or all: a tuple, ascending by identity."},
-    {"lookupAny", ODB_LOOKUP(lookup_any), kLookupFlags,
+    {"lookupAny", guarded_method<lookup_any>(), kLookupFlags,
      "lookupAny(**index)\n--\n\nThe object with the lowest identity among lookupAll(**index), or None."},
-    {"lookupOne", ODB_LOOKUP(lookup_one), kLookupFlags,
+    {"lookupOne", guarded_method<lookup_one>(), kLookupFlags,
      "lookupOne(**index)\n--\n\nAs lookupAny, but an error when there is none."},
-    {"lookupUnique", ODB_LOOKUP(lookup_unique), kLookupFlags,
+    {"lookupUnique", guarded_method<lookup_unique>(), kLookupFlags,
      "lookupUnique(**index)\n--\n\nThe only object with this index value; None when there is none, an error when there "
      "are several."},
     {"isLazyByDefault", is_lazy_by_default, METH_NOARGS | METH_CLASS,
@@ -450,13 +456,13 @@ PyGetSetDef handle_getset[] = {
     {"_identity", handle_identity, nullptr, "The object's number, unique in its server.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot base_slots[] = {{Py_tp_doc, const_cast<char*>("Base of every database type.")},
-                            {Py_tp_new, reinterpret_cast<void*>(refuse_new)},
+                            {Py_tp_new, guarded_slot<refuse_new>()},
                             {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
-                            {Py_tp_repr, reinterpret_cast<void*>(handle_repr)},
+                            {Py_tp_repr, guarded_slot<handle_repr>()},
                             {Py_tp_hash, reinterpret_cast<void*>(handle_hash)},
                             {Py_tp_richcompare, reinterpret_cast<void*>(handle_compare)},
                             {Py_nb_bool, reinterpret_cast<void*>(handle_bool)},
-                            {Py_tp_setattro, reinterpret_cast<void*>(handle_setattr)},
+                            {Py_tp_setattro, guarded_slot<handle_setattr>()},
                             {Py_tp_methods, handle_methods},
                             {Py_tp_getset, handle_getset},
                             {0, nullptr}};
@@ -478,7 +484,8 @@ PyObject* metaclass_new(PyTypeObject* meta, PyObject* args, PyObject* keywords) 
   }
   PyObject* made = PyType_Type.tp_new(meta, args, schema == nullptr ? keywords : others);
   Py_XDECREF(others);
-  if (made != nullptr) reinterpret_cast<PyTypeObject*>(made)->tp_vectorcall = create_object;  // says what is missing
+  if (made != nullptr)
+    reinterpret_cast<PyTypeObject*>(made)->tp_vectorcall = guarded<create_object>;  // says what is missing
   if (made == nullptr || schema == nullptr) return made;
   PyObject* defined = PyObject_CallMethod(schema, "define", "N", made);
   return defined;
@@ -488,7 +495,7 @@ PyMemberDef metaclass_members[] = {
     {const_cast<char*>("__vectorcalloffset__"), T_PYSSIZET, offsetof(PyTypeObject, tp_vectorcall), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot metaclass_slots[] = {{Py_tp_doc, const_cast<char*>("Type of database types.")},
-                                 {Py_tp_new, reinterpret_cast<void*>(metaclass_new)},
+                                 {Py_tp_new, guarded_slot<metaclass_new>()},
                                  {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                                  {Py_tp_members, metaclass_members},
                                  {0, nullptr}};
@@ -498,14 +505,13 @@ PyType_Spec metaclass_spec = {"object_database._core.DatabaseTypeMeta", 0, 0,
 void become_database_type(PyTypeObject* type) {
   Py_SET_TYPE(type, metaclass);
   Py_INCREF(metaclass);
-  type->tp_vectorcall = create_object;
+  type->tp_vectorcall = guarded<create_object>;
 }
 
 // ---- making types, called by schema.py
 
-PyType_Slot stub_slots[] = {{Py_tp_new, reinterpret_cast<void*>(refuse_new)},
-                            {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
-                            {0, nullptr}};
+PyType_Slot stub_slots[] = {
+    {Py_tp_new, guarded_slot<refuse_new>()}, {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)}, {0, nullptr}};
 
 /// make_type(schema, name) -> an empty database type
 PyObject* make_type(PyObject*, PyObject* args) {
@@ -648,8 +654,8 @@ PyObject* is_database_type(PyObject*, PyObject* type) {
 }
 
 PyMethodDef functions[] = {
-    {"make_type", make_type, METH_VARARGS, "make_type(schema, name)\n--\n\nAn empty database type."},
-    {"define_type", define_type, METH_VARARGS,
+    {"make_type", guarded_method<make_type>(), METH_VARARGS, "make_type(schema, name)\n--\n\nAn empty database type."},
+    {"define_type", guarded_method<define_type>(), METH_VARARGS,
      "define_type(type, fields, indexes, init, on_delete)\n--\n\nGive a database type its fields and indexes."},
     {"is_schema_name", is_schema_name, METH_O, "is_schema_name(x)\n--\n\nWhether x is a str that can name a schema."},
     {"is_database_type", is_database_type, METH_O, "is_database_type(x)\n--\n\nWhether x is a type of a schema."},

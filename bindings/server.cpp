@@ -6,6 +6,7 @@
 #include <nanobind/stl/unique_ptr.h>
 
 #include "bindings/errors.h"
+#include "bindings/gil.h"
 #include "bindings/module.h"
 
 namespace nb = nanobind;
@@ -25,7 +26,7 @@ void listen(Server& server, const std::string& host, int port, const std::option
   std::optional<CertificateFiles> files;
   if (certificate_path) files = CertificateFiles{*certificate_path, key_path.value_or("")};
   Status status = [&] {
-    nb::gil_scoped_release no_gil;
+    NoGil no_gil;
     return server.listen(host, static_cast<uint16_t>(port), files);
   }();
   raise_if_failed(status);
@@ -33,7 +34,7 @@ void listen(Server& server, const std::string& host, int port, const std::option
 
 nb::dict figures(const Server& server) {
   ServerFigures figures = [&] {
-    nb::gil_scoped_release no_gil;
+    NoGil no_gil;
     return server.figures();
   }();
   nb::dict out;
@@ -49,8 +50,9 @@ nb::dict figures(const Server& server) {
 void add_server(nb::module_& module) {
   nb::class_<Server>(module, "Server")
       .def("listen", &listen)
-      .def("stop", &Server::stop, nb::call_guard<nb::gil_scoped_release>())
-      .def("check", &Server::check, nb::call_guard<nb::gil_scoped_release>())
+      .def("stop", &Server::stop, nb::call_guard<NoGil>())
+      .def("check", &Server::check, nb::call_guard<NoGil>())
+      .def("failure", &Server::failure, nb::call_guard<NoGil>())
       .def("figures", &figures)
       .def_prop_ro("port", &Server::port)
       .def_prop_ro("fingerprint", &Server::fingerprint);

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "bindings/errors.h"
+#include "bindings/guarded.h"
 
 namespace odb {
 namespace {
@@ -74,7 +75,8 @@ PyObject* view_enter(PyObject* object, PyObject*) {
   return Py_NewRef(object);
 }
 
-/// Not current any more. Restored by value: a token could not be used from another context.
+/// Not current any more. What the variable held before is put back by value, for a token could not be used in another
+/// context; and only where it holds this view: a generator may be closed in a thread or task that has a view of its own.
 bool leave(PyView& self) {
   if (self.state != PyView::State::kOpen) {
     set_error("ViewStateError", "this view or transaction is not entered");
@@ -82,12 +84,17 @@ bool leave(PyView& self) {
   }
   self.state = PyView::State::kDone;
   PyObject* previous = std::exchange(self.previous, nullptr);
-  PyObject* token = PyContextVar_Set(current_variable, previous);
-  Py_DECREF(previous);
   Py_CLEAR(self.context);
-  if (token == nullptr) return false;
-  Py_DECREF(token);
-  return true;
+  PyObject* held = nullptr;
+  bool is_ok = PyContextVar_Get(current_variable, Py_None, &held) == 0;
+  if (is_ok && held == reinterpret_cast<PyObject*>(&self)) {
+    PyObject* token = PyContextVar_Set(current_variable, previous);
+    is_ok = token != nullptr;
+    Py_XDECREF(token);
+  }
+  Py_XDECREF(held);
+  Py_DECREF(previous);
+  return is_ok;
 }
 
 /// Calls object_database.errors.commit_error(...) for a refused commit and raises what it gives.
@@ -160,18 +167,21 @@ PyObject* view_transaction_id(PyObject* object, PyObject*) {
 PyObject* with_commit_timeout(PyObject* object, PyObject* seconds) {
   double timeout = PyFloat_AsDouble(seconds);
   if (timeout == -1.0 && PyErr_Occurred()) return nullptr;
-  as_view(object)->commit_timeout_s = timeout < 0 ? 0 : timeout;
+  if (!(timeout >= 0)) {
+    set_error("ValueTypeError", "a timeout is a number of seconds, 0 or more");
+    return nullptr;
+  }
+  as_view(object)->commit_timeout_s = timeout;
   return Py_NewRef(object);
 }
 
-PyMethodDef view_methods[] = {
-    {"__enter__", view_enter, METH_NOARGS, nullptr},
-    {"__exit__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(view_exit)), METH_FASTCALL, nullptr},
-    {"db", view_db, METH_NOARGS, "db()\n--\n\nThe connection that this view reads from."},
-    {"transaction_id", view_transaction_id, METH_NOARGS,
-     "transaction_id()\n--\n\nThe last transaction that this view sees."},
-    {nullptr, nullptr, 0, nullptr}};
-PyMethodDef transaction_methods[] = {{"withCommitTimeout", with_commit_timeout, METH_O,
+PyMethodDef view_methods[] = {{"__enter__", guarded_method<view_enter>(), METH_NOARGS, nullptr},
+                              {"__exit__", guarded_method<view_exit>(), METH_FASTCALL, nullptr},
+                              {"db", view_db, METH_NOARGS, "db()\n--\n\nThe connection that this view reads from."},
+                              {"transaction_id", guarded_method<view_transaction_id>(), METH_NOARGS,
+                               "transaction_id()\n--\n\nThe last transaction that this view sees."},
+                              {nullptr, nullptr, 0, nullptr}};
+PyMethodDef transaction_methods[] = {{"withCommitTimeout", guarded_method<with_commit_timeout>(), METH_O,
                                       "withCommitTimeout(seconds)\n--\n\nLet the commit raise CommitTimeoutError when "
                                       "the server takes longer. Returns self."},
                                      {nullptr, nullptr, 0, nullptr}};

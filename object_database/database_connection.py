@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from object_database import _core
-from object_database.errors import FlushTimeoutError
+from object_database.errors import FlushTimeoutError, SchemaError
 from object_database.schema import Schema
 
 __all__ = ["DatabaseConnection"]
@@ -22,6 +22,13 @@ _LONG_S = 3600.0
 
 def _seconds(timeout: float | None) -> float:
     return -1.0 if timeout is None else max(0.0, float(timeout))
+
+
+def _schema_of(t: type) -> Schema:
+    if not _core.is_database_type(t):
+        raise SchemaError(f"{t!r} is not a type of a schema")
+    schema: Schema = t.__schema__  # type: ignore[attr-defined]
+    return schema
 
 
 class CompletionEvent:
@@ -65,9 +72,12 @@ class DatabaseConnection(_core.Connection):
         """Make a schema's types known to the server and usable here; freezes the schema.
 
         Args:    schema: its types may refer to types of other schemas.  timeout: seconds; None waits for ever.
+                 block: for programs written for the reference; the answer is always waited for.
         Raises:  SchemaMismatchError: the server has another definition of a field or index; nothing was taken.
                  SchemaTimeoutError, DisconnectedException.
         """
+        if not isinstance(schema, Schema):
+            raise SchemaError(f"{schema!r} is not a Schema")
         schema.freeze()
         if all(self._is_bound(database_type) for database_type in schema._database_types()):
             return
@@ -84,7 +94,7 @@ class DatabaseConnection(_core.Connection):
         """Load every type of the given schemas and keep them up to date.
 
         Args:    schemas: one or more.  excluding: types that are left out.  timeout: seconds for each type.
-                 block: wait until the data is here.
+                 block: wait until the data is here.  lazySubscription: data is loaded at once in any case.
         Returns: () when block; else an event for each type not subscribed yet.
         Raises:  SubscribeTimeoutError: names the type.  SchemaMismatchError, DisconnectedException.
         """
@@ -102,12 +112,12 @@ class DatabaseConnection(_core.Connection):
         timeout: float | None = None,
     ) -> tuple[CompletionEvent, ...]:
         """Load every object of a type and keep them up to date. Arguments and errors as in subscribeToSchema."""
-        self.addSchema(t.__schema__, timeout=timeout)  # type: ignore[attr-defined]
+        self.addSchema(_schema_of(t), timeout=timeout)
         return self._subscribe_to([t], block, timeout)
 
     def subscribeToNone(self, t: type, block: bool = True, timeout: float | None = None) -> tuple[CompletionEvent, ...]:
         """Work with a type without loading it: the objects that this connection creates are seen, no others."""
-        self.addSchema(t.__schema__, timeout=timeout)  # type: ignore[attr-defined]
+        self.addSchema(_schema_of(t), timeout=timeout)
         return self._waited([self._subscribe(t, False)], block, timeout)
 
     def isSubscribedToType(self, t: type) -> bool:

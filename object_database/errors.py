@@ -37,10 +37,13 @@ __all__ = [
     "SchemaNotAddedError",
     "SchemaTimeoutError",
     "ServerError",
+    "ServerStateError",
     "SnapshotTooOldError",
     "SubscribeTimeoutError",
+    "TextError",
     "TransactionTooLargeError",
     "TransactionTooOldError",
+    "ValueRangeError",
     "ValueTypeError",
     "ViewStateError",
 ]
@@ -87,6 +90,10 @@ class ProtocolVersionError(ObjectDatabaseError, ConnectionError):
 
 class ServerError(ObjectDatabaseError):
     """The server could not carry out a valid request; nothing of it was done."""
+
+
+class ServerStateError(ObjectDatabaseError):
+    """A server of this process that is used before its start or after its end, or started twice."""
 
 
 class _Timeout(ObjectDatabaseError, TimeoutError):
@@ -156,6 +163,14 @@ class SnapshotTooOldError(ObjectDatabaseError):
 
 class ValueTypeError(ObjectDatabaseError, TypeError):
     """A value that the field does not take."""
+
+
+class ValueRangeError(ObjectDatabaseError, OverflowError):
+    """A number that does not fit: ints have 64 bits with a sign."""
+
+
+class TextError(ObjectDatabaseError, ValueError):
+    """A str that is no text: it holds lone surrogates."""
 
 
 class LookupTypeError(ObjectDatabaseError, TypeError):

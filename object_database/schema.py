@@ -90,7 +90,10 @@ else:
 
 
 def SubscribeLazilyByDefault(cls: _Class) -> _Class:
-    """Class decorator, below @schema.define: subscriptions to this type are lazy unless they say otherwise."""
+    """Class decorator, below @schema.define: marks a type that is better loaded when it is used.
+
+    The mark is kept (`T.isLazyByDefault()`); subscriptions load everything at once all the same.
+    """
     cls.__odb_is_lazy_by_default__ = True  # type: ignore[attr-defined]
     return cls
 

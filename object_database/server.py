@@ -6,7 +6,7 @@ from typing import Any
 
 from object_database import _core
 from object_database.database_connection import DatabaseConnection
-from object_database.errors import InvalidArgumentError, ViewStateError
+from object_database.errors import InvalidArgumentError, ServerStateError
 
 __all__ = ["Server"]
 
@@ -31,7 +31,7 @@ class Server:
     def start(self) -> None:
         """Start serving. A server that was stopped does not start again: its objects are gone."""
         if self._core is not None:
-            raise ViewStateError("this server was started already")
+            raise ServerStateError("this server was started already")
         self._core = _core.start_server(self._auth_token, _core.HEARTBEAT_S)
 
     def stop(self) -> None:
@@ -41,11 +41,17 @@ class Server:
 
     def connect(self, auth_token: str) -> DatabaseConnection:
         """A connection of this process to the server. Raises AuthenticationError for a wrong token."""
+        if not isinstance(auth_token, str):
+            raise InvalidArgumentError("the token is a str")
         return DatabaseConnection(_core.connect_memory(self._running(), auth_token, 10.0))
+
+    def failure(self) -> str | None:
+        """What ended the service, when an internal error did: a bug. None while all is well."""
+        return None if self._core is None else self._core.failure()
 
     def _running(self) -> _core.Server:
         if self._core is None:
-            raise ViewStateError("the server is not started: call start() or use `with`")
+            raise ServerStateError("the server is not started: call start() or use `with`")
         return self._core
 
     def __enter__(self) -> Any:

@@ -181,6 +181,7 @@ bool ClientCore::add_block(ObjectId begin) {
   if (!is_whole || begin <= last_block_) return false;
   last_block_ = begin;
   identities_.add_block(begin);
+  store_->add_own_identities(begin, limits::kIdentityBlockSize);
   return true;
 }
 
@@ -269,7 +270,7 @@ Status ClientCore::apply(const Record& record) {
   if (table == nullptr) return protocol_error("a record of an unknown type");
   if (record.op == Op::kWhole) return protocol_error("a whole row outside of a subscription's stream");
   if (table->is_complete()) return store_->apply(record);
-  if (identities_.owns(record.object)) {
+  if (store_->owns(record.object)) {
     table->join();  // D20: an own creation counts as a subscription
     return store_->apply(record);
   }
@@ -293,7 +294,7 @@ void ClientCore::on(const Piece& piece) {
   while (records.next(scratch_record_)) {
     if (scratch_record_.op != Op::kWhole || scratch_record_.type != subscription->second.type)
       return breach("a record that does not belong into a piece");
-    if (!identities_.owns(scratch_record_.object)) staging->second->put(scratch_record_);
+    if (!store_->owns(scratch_record_.object)) staging->second->put(scratch_record_);
   }
   if (!records.is_ok()) breach("malformed records");
 }

@@ -19,7 +19,6 @@ class Identities {
     std::lock_guard lock(mutex_);
     blocks_.push_back(
         {begin.value == 0 ? limits::kIdentityRun : begin.value, begin.value + limits::kIdentityBlockSize});
-    owned_.push_back(begin);
   }
 
   /// A fresh identity; none when every block is used up and the server's next one has not come yet.
@@ -35,15 +34,6 @@ class Identities {
     return ObjectId{run.next++};
   }
 
-  /// Whether an object was created by this connection.
-  bool owns(ObjectId object) const {
-    std::lock_guard lock(mutex_);
-    for (ObjectId begin : owned_) {
-      if (object >= begin && object.value < begin.value + limits::kIdentityBlockSize) return true;
-    }
-    return false;
-  }
-
  private:
   struct Range {
     int64_t next = 0;
@@ -51,7 +41,6 @@ class Identities {
   };
   mutable std::mutex mutex_;
   std::deque<Range> blocks_;
-  std::deque<ObjectId> owned_;
   std::map<TypeId, Range> runs_;
 };
 

@@ -79,6 +79,11 @@ ServerFigures EngineServer::figures() const {
   return on_engine([this] { return engine_->figures(); });
 }
 
+std::optional<std::string> EngineServer::failure() const {
+  if (loop_->is_forked()) return std::nullopt;
+  return on_engine([this] { return engine_->failure(); });
+}
+
 void EngineServer::check() const {
   if (loop_->is_forked()) return;
   on_engine([this] { engine_->check(); });

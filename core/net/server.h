@@ -44,6 +44,8 @@ class Server {
   virtual void stop() = 0;
 
   virtual ServerFigures figures() const = 0;
+  /// The internal error that ended the service; none while all is well. Programs that only serve should end then.
+  virtual std::optional<std::string> failure() const = 0;
   /// Checks every invariant on the engine thread; throws InternalError.
   virtual void check() const = 0;
 };

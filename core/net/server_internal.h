@@ -18,6 +18,7 @@ class EngineServer final : public Server {
   std::string fingerprint() const override;
   void stop() override;
   ServerFigures figures() const override;
+  std::optional<std::string> failure() const override;
   void check() const override;
 
   /// The client's end of a new memory channel; kDisconnected when the server is stopped.

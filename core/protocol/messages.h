@@ -270,7 +270,7 @@ struct CommitResult {
   TypeId type;
   ObjectId object;           ///< field, existence: the object
   uint32_t number = 0;       ///< field: its number; index key: the index's
-  Bytes key;                 ///< index key
+  Bytes key;                 ///< index key: its beginning
   TransactionId written_at;  ///< the transaction that wrote the key
   ObjectId won_by;           ///< connection that committed it; 0: not known any more
   std::string message;       ///< server error

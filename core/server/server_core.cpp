@@ -352,7 +352,7 @@ void ServerCore::answer(const DecidedCommit& commit) {
   result.type = commit.decisive.type;
   result.object = commit.decisive.object;
   result.number = commit.decisive.number;
-  result.key = commit.decisive.key;
+  result.key = commit.decisive.key.substr(0, limits::kNameBytesMax);  // for people: its beginning says enough
   result.written_at = commit.decisive.written_at;
   result.won_by = commit.decisive.won_by;
   result.message = message_of(commit);

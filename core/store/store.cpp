@@ -49,6 +49,18 @@ Version Store::published() const {
   return published_;
 }
 
+bool Store::owns(ObjectId object) const {
+  std::lock_guard lock(mutex_);
+  return std::ranges::any_of(own_, [object](const auto& range) {
+    return object >= range.first && object.value - range.first.value < range.second;
+  });
+}
+
+void Store::add_own_identities(ObjectId begin, int64_t size) {
+  std::lock_guard lock(mutex_);
+  own_.emplace_back(begin, size);
+}
+
 const Table* Store::find_table(const std::string& qualified_name) const {
   std::lock_guard lock(mutex_);
   auto found = by_name_.find(qualified_name);

@@ -68,10 +68,14 @@ class Store {
   Result<Version> open_at(TransactionId tid);
   void close(Step step);
   Version published() const;
+  /// D20: whether this store's connection creates in this range of identities: then it covers the object, always.
+  bool owns(ObjectId object) const;
   /// A type by its names; nullptr when it is not known here. Tables live as long as the store.
   const Table* find_table(const std::string& qualified_name) const;
 
   // -- the writer
+  /// Identities from `begin` on, `size` of them, are this connection's.
+  void add_own_identities(ObjectId begin, int64_t size);
   /// Adds a type, or fields and indexes to it. REQUIRES: no step is begun.
   Table& define(TypeLayout layout);
   Table* table(TypeId type) const { return type.value < tables_.size() ? tables_[type.value].get() : nullptr; }
@@ -127,8 +131,9 @@ class Store {
 
   mutable std::mutex mutex_;  // guards what follows; held for a few instructions
   Version published_{Step{1}, TransactionId{0}};
-  std::vector<Pin> pins_;                        // ascending by step
-  std::map<std::string, const Table*> by_name_;  // "schema.Type" -> table
+  std::vector<Pin> pins_;                          // ascending by step
+  std::vector<std::pair<ObjectId, int64_t>> own_;  // first identity, how many
+  std::map<std::string, const Table*> by_name_;    // "schema.Type" -> table
 };
 
 }  // namespace odb

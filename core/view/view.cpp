@@ -58,17 +58,13 @@ Presence Transaction::exists(const Table& table, ObjectId object) {
 void Transaction::lookup(const Table& table, IndexId index, BytesView key, size_t limit, std::vector<ObjectId>& found) {
   reads_.add_index_key(table.id(), index, key);
   if (!writes_.touches(table)) return View::lookup(table, index, key, limit, found);
-  View::lookup(table, index, key, SIZE_MAX, found);  // the overlay may drop any of them
-  writes_.overlay_lookup(table, index, key, version_.step, found);
-  if (found.size() > limit) found.resize(limit);
+  writes_.lookup(table, index, key, version_.step, limit, found);
 }
 
 void Transaction::lookup_type(const Table& table, size_t limit, std::vector<ObjectId>& found) {
   reads_.add_type(table.id());
   if (!writes_.touches(table)) return View::lookup_type(table, limit, found);
-  View::lookup_type(table, SIZE_MAX, found);
-  writes_.overlay_type(table, found);
-  if (found.size() > limit) found.resize(limit);
+  writes_.lookup_type(table, version_.step, limit, found);
 }
 
 void Transaction::create(const Table& table, ObjectId object) { writes_.create(table, object); }

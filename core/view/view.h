@@ -41,12 +41,12 @@ class View {
   /// The V value of a field. `value` stays valid while the view is pinned (a transaction: until its next write).
   Presence read(const Table& table, ObjectId object, FieldId field, BytesView& value) const {
     const Row* row = table.find(object, version_.step);
-    if (row == nullptr) return absence(table);
+    if (row == nullptr) return absence(table, object);
     value = table.value_of(*row, field);
     return Presence::kHere;
   }
   Presence exists(const Table& table, ObjectId object) const {
-    return table.find(object, version_.step) != nullptr ? Presence::kHere : absence(table);
+    return table.find(object, version_.step) != nullptr ? Presence::kHere : absence(table, object);
   }
 
   /// The objects with an index key, ascending by identity, at most `limit`. REQUIRES: `found` is empty.
@@ -57,7 +57,10 @@ class View {
   bool is_complete(const Table& table) const { return table.is_complete_at(version_.step); }
 
  protected:
-  Presence absence(const Table& table) const { return is_complete(table) ? Presence::kGone : Presence::kNotCovered; }
+  Presence absence(const Table& table, ObjectId object) const {
+    bool is_covered = is_complete(table) || store_->owns(object);
+    return is_covered ? Presence::kGone : Presence::kNotCovered;
+  }
 
   std::shared_ptr<Store> store_;
   Version version_;

@@ -21,10 +21,10 @@ WriteSet::Write& WriteSet::touch(const Table& table, ObjectId object, State stat
   if (is_new) {
     auto slot_count = static_cast<uint32_t>(table.layout().fields.size());
     writes_.push_back({&table, object, slots_.size(), slot_count, state_if_new});
-    slots_.resize(slots_.size() + slot_count, Slot{0, 0});
+    slots_.resize(slots_.size() + slot_count, Slot{0, 0, 0});
   }
   TableWrites& of_table = by_table_[&table];
-  if (state_if_new == State::kCreated) of_table.created.push_back(found->second);
+  if (state_if_new == State::kCreated) of_table.created.push_back(object);
   // Writing the fields of one object in a row is one touch, unless a lookup has taken it in already.
   bool is_noted = of_table.touched.size() > of_table.folded && of_table.touched.back() == found->second;
   if (!is_noted) of_table.touched.push_back(found->second);
@@ -52,18 +52,24 @@ void WriteSet::write(const Table& table, ObjectId object, FieldId field, BytesVi
   if (field.value >= write.slot_count) {  // the type got fields since this object was first written here
     size_t first_slot = slots_.size();
     for (uint32_t i = 0; i <= field.value; ++i)
-      slots_.push_back(i < write.slot_count ? slots_[write.first_slot + i] : Slot{0, 0});
+      slots_.push_back(i < write.slot_count ? slots_[write.first_slot + i] : Slot{0, 0, 0});
     write.first_slot = first_slot;
     write.slot_count = field.value + 1;
   }
-  ODB_CHECK(arena_.size() + value.size() <= UINT32_MAX, arena_.size());
   Slot& slot = slots_[write.first_slot + field.value];
-  if (value.size() > slot.size) {
+  if (value.size() > slot.capacity) {
+    // The first value gets just its size; one that grows gets twice what it had, so that the arena holds at most a few
+    // times what is written in the end.
+    size_t capacity = std::max(value.size(), 2 * size_t{slot.capacity});
+    ODB_CHECK(arena_.size() + capacity <= UINT32_MAX, arena_.size());
     slot.offset = static_cast<uint32_t>(arena_.size());
+    slot.capacity = static_cast<uint32_t>(capacity);
     arena_.append(value);
+    arena_.resize(slot.offset + capacity);
   } else {
     arena_.replace(slot.offset, value.size(), value);
   }
+  value_bytes_ += value.size() - slot.size;
   slot.size = static_cast<uint32_t>(value.size());
 }
 
@@ -107,30 +113,44 @@ void WriteSet::fold(const Table& table, IndexId index, Step step, TableWrites& w
   writes.folded = writes.touched.size();
 }
 
-void WriteSet::overlay_lookup(const Table& table, IndexId index, BytesView key, Step step,
-                              std::vector<ObjectId>& found) {
-  auto of_table = by_table_.find(&table);
-  if (of_table == by_table_.end()) return;
-  fold(table, index, step, of_table->second);
-  const Overlay& overlay = of_table->second.overlays[index.value];
-  std::erase_if(found, [&](ObjectId object) { return overlay.key_of.contains(object); });
-  auto members = overlay.members.find(key);
-  if (members == overlay.members.end() || members->second.empty()) return;
-  auto middle = static_cast<std::ptrdiff_t>(found.size());
-  found.insert(found.end(), members->second.begin(), members->second.end());
-  std::inplace_merge(found.begin(), found.begin() + middle, found.end());
+void WriteSet::lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit,
+                      std::vector<ObjectId>& found) {
+  TableWrites& writes = by_table_.at(&table);
+  fold(table, index, step, writes);
+  const Overlay& overlay = writes.overlays[index.value];
+  static const std::set<ObjectId> kNone;
+  auto of_key = overlay.members.find(key);
+  const std::set<ObjectId>& own = of_key == overlay.members.end() ? kNone : of_key->second;
+  auto next_own = own.begin();
+  table.for_each_in(index, key, step, [&](ObjectId object) {
+    for (; next_own != own.end() && *next_own < object && found.size() < limit; ++next_own) found.push_back(*next_own);
+    if (found.size() < limit && !overlay.key_of.contains(object)) found.push_back(object);
+    return found.size() < limit;
+  });
+  for (; next_own != own.end() && found.size() < limit; ++next_own) found.push_back(*next_own);
 }
 
-void WriteSet::overlay_type(const Table& table, std::vector<ObjectId>& found) {
-  auto of_table = by_table_.find(&table);
-  if (of_table == by_table_.end()) return;
-  std::erase_if(found, [&](ObjectId object) { return state(object) == State::kDeleted; });
-  auto middle = static_cast<std::ptrdiff_t>(found.size());
-  for (uint32_t position : of_table->second.created) {
-    if (writes_[position].state == State::kCreated) found.push_back(writes_[position].object);
+void WriteSet::lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found) {
+  TableWrites& writes = by_table_.at(&table);
+  std::vector<ObjectId>& own = writes.created;
+  auto middle = own.begin() + static_cast<std::ptrdiff_t>(writes.sorted);
+  if (!std::is_sorted(middle == own.begin() ? middle : middle - 1, own.end())) {
+    std::sort(middle, own.end());
+    std::inplace_merge(own.begin(), middle, own.end());
   }
-  std::sort(found.begin() + middle, found.end());
-  std::inplace_merge(found.begin(), found.begin() + middle, found.end());
+  writes.sorted = own.size();
+  auto next_own = own.begin();
+  auto take_own = [&](auto&& is_due) {
+    for (; next_own != own.end() && found.size() < limit && is_due(*next_own); ++next_own) {
+      if (state(*next_own) == State::kCreated) found.push_back(*next_own);
+    }
+  };
+  table.for_each(step, [&](ObjectId object, const Row&) {
+    take_own([object](ObjectId created) { return created < object; });
+    if (found.size() < limit && state(object) != State::kDeleted) found.push_back(object);
+    return found.size() < limit;
+  });
+  take_own([](ObjectId) { return true; });
 }
 
 // ---- commit

@@ -40,12 +40,14 @@ class WriteSet {
   bool is_empty() const { return writes_.empty(); }
   /// Objects that are written in the end.
   size_t count() const { return writes_.size() - cancelled_; }
-  size_t bytes() const { return arena_.size(); }
+  /// Of the values as they are now; what was overwritten does not count.
+  size_t bytes() const { return value_bytes_; }
   bool touches(const Table& table) const { return by_table_.contains(&table); }
 
-  /// Turns what a lookup found in the snapshot into what the transaction sees, ascending by identity.
-  void overlay_lookup(const Table& table, IndexId index, BytesView key, Step step, std::vector<ObjectId>& found);
-  void overlay_type(const Table& table, std::vector<ObjectId>& found);
+  /// What a lookup finds in the snapshot at `step` with the writes over it: ascending by identity, at most `limit`.
+  /// Stops as soon as it has enough. REQUIRES: touches(table); `found` is empty.
+  void lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit, std::vector<ObjectId>& found);
+  void lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found);
 
   /// Appends the encoded records to `parts`, each part of about `part_bytes`.
   void encode(std::vector<Bytes>& parts, size_t part_bytes) const;
@@ -53,7 +55,8 @@ class WriteSet {
  private:
   struct Slot {
     uint32_t offset;
-    uint32_t size;  // 0: not written
+    uint32_t size;      // 0: not written
+    uint32_t capacity;  // bytes of the arena that are this slot's
   };
   struct Write {
     const Table* table;
@@ -69,8 +72,9 @@ class WriteSet {
     boost::unordered_flat_map<ObjectId, Bytes, HashId> key_of;  // written object -> its key; empty: deleted
   };
   struct TableWrites {
-    std::vector<uint32_t> created;  // positions in writes_
-    std::vector<uint32_t> touched;  // the same, with repetitions, in order
+    std::vector<ObjectId> created;  // ascending up to `sorted`, then in the order of creation
+    size_t sorted = 0;
+    std::vector<uint32_t> touched;  // positions in writes_, with repetitions, in order
     size_t folded = 0;              // touches that some overlay has taken in
     std::vector<Overlay> overlays;  // index -> overlay
   };
@@ -82,6 +86,7 @@ class WriteSet {
   std::vector<Write> writes_;
   std::vector<Slot> slots_;
   Bytes arena_;
+  size_t value_bytes_ = 0;
   size_t cancelled_ = 0;
   boost::unordered_flat_map<ObjectId, uint32_t, HashId> by_object_;  // object -> position in writes_
   std::map<const Table*, TableWrites> by_table_;

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from object_database import TcpServer, __version__
-from object_database.errors import ObjectDatabaseError
+from object_database.errors import InternalError, ObjectDatabaseError
 from object_database.util import sslContextFromCertPathOrNone
 
 EXAMPLES = """\
@@ -67,11 +67,16 @@ def token_of(options: argparse.Namespace) -> str:
     return str(token)
 
 
+_HEALTH_S = 2.0  # how often the server's state is looked at; a supervisor hears of an internal error so soon
+
+
 def serve(server: TcpServer, store: str, stop: threading.Event) -> None:
     """Run until `stop` is set, and say where."""
     with server:
         say(f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}")
-        stop.wait()
+        while not stop.wait(_HEALTH_S):
+            if (failure := server.failure()) is not None:
+                raise InternalError(f"the server has stopped serving: {failure}")
     say("stopped")
 
 
@@ -97,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         serve(server, "memory", stop)
+    except InternalError as error:
+        print(f"database_server: {error}", file=sys.stderr)
+        return 1
     except (ObjectDatabaseError, ValueError) as error:
         print(f"database_server: {error}", file=sys.stderr)
         return 2

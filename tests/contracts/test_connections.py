@@ -21,7 +21,7 @@ from object_database import (
     current_transaction,
     revisionConflictRetry,
 )
-from object_database.errors import NoTransactionError, ViewStateError
+from object_database.errors import NoTransactionError, ServerStateError
 from object_database.server import Server
 
 pytestmark = pytest.mark.sanitizer
@@ -342,12 +342,12 @@ def test_a_connection_that_nobody_holds_is_left(server: Server, connect_db: Conn
 
 
 def test_a_stopped_server_takes_no_connections_and_does_not_start_again(server: Server) -> None:
-    with pytest.raises(ViewStateError, match="this server was started already"):
+    with pytest.raises(ServerStateError, match="this server was started already"):
         server.start()
     server.stop()
     with pytest.raises(DisconnectedException):
         server.connect("TOKEN")
-    with pytest.raises(ViewStateError):
+    with pytest.raises(ServerStateError):
         server.start()
 
 

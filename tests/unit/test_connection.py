@@ -38,8 +38,8 @@ from object_database.errors import (
     InvalidArgumentError,
     SchemaTimeoutError,
     ServerError,
+    ServerStateError,
     SubscribeTimeoutError,
-    ViewStateError,
 )
 from object_database.util import CertificateFiles, genToken, sslContextFromCertPath, sslContextFromCertPathOrNone
 
@@ -62,7 +62,7 @@ class Thing:
     "make", [lambda: InMemServer(auth_token="t"), lambda: TcpServer("localhost", 0, auth_token="t")]
 )
 def test_a_server_that_is_not_started_says_so(make: Callable[[], Any]) -> None:
-    with pytest.raises(ViewStateError, match="the server is not started: call start"):
+    with pytest.raises(ServerStateError, match="the server is not started: call start"):
         make().connect("t")
     make().stop()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from object_database import DatabaseConnection, Index, Indexed, NotSubscribedError, OneOf, Schema
-from object_database.errors import LookupTypeError, SchemaError, ValueTypeError
+from object_database.errors import LookupTypeError, ObjectDoesntExistException, SchemaError, ValueTypeError
 
 pytestmark = pytest.mark.sanitizer
 
@@ -290,3 +290,22 @@ def test_a_subscription_after_own_creations_has_each_object_once(connect_db: Con
     with second.view():
         assert Order.lookupAll() == Order.lookupAll(number=1) == tuple(sorted([own, other]))
         assert own.state == "seen"
+
+
+def test_an_own_creation_that_somebody_else_deleted_is_gone_and_not_unknown(connect_db: Connect) -> None:
+    first, second = connect_db(), connect_db()
+    first.subscribeToNone(Plain)
+    second.subscribeToType(Plain)
+    with first.transaction():
+        mine = Plain(number=1)
+    second.flush()
+    with second.transaction():
+        mine.delete()
+    first.flush()
+    with first.view():
+        assert not mine.exists()
+    with first.transaction():
+        assert not mine.exists()
+        with pytest.raises(ObjectDoesntExistException) as caught:
+            mine.number
+    assert not isinstance(caught.value, NotSubscribedError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -403,3 +403,47 @@ def test_readers_in_many_threads_see_consistent_versions_while_others_write(
         thread.join()
     assert torn == []
     assert len(rounds) == 3
+
+
+def test_a_generator_closed_in_another_thread_leaves_the_view_there_alone(db: DatabaseConnection) -> None:
+    def reading() -> Iterator[None]:
+        with db.view():
+            yield
+
+    held: list[Iterator[None]] = []
+
+    def hold() -> None:
+        generator = reading()
+        next(generator)
+        held.append(generator)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    with db.transaction() as transaction:
+        held.pop()  # the generator is collected here, and leaves its view
+        assert current_transaction() is transaction
+    assert current_transaction() is None
+
+
+def test_values_that_are_overwritten_do_not_count_against_the_limit(cells: DatabaseConnection, cell: Cell) -> None:
+    with cells.transaction():
+        for length in range(0, 300_000, 100):
+            cell.note = "x" * length  # 450 MB in all
+        cell.note = ""
+        cell.note = "the end"
+    with cells.view():
+        assert cell.note == "the end"
+
+
+def test_lookups_after_writes_stop_when_they_have_enough(cells: DatabaseConnection, cell: Cell) -> None:
+    with cells.transaction():
+        more = [Cell(value=1) for _ in range(5)]
+        more[0].delete()
+        cell.value = 2
+        assert Cell.lookupAny(value=1) == Cell.lookupOne(value=1) == more[1]
+        assert Cell.lookupAll(value=1) == tuple(more[1:])
+        assert Cell.lookupAny() == cell
+        cell.delete()
+        assert Cell.lookupAny() == more[1]
+        assert Cell.lookupAll() == tuple(more[1:])
