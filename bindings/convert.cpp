@@ -148,10 +148,19 @@ Fit encode(PyObject* value, const FieldType& type, const Connection* connection,
   return Fit::kNot;
 }
 
-PyObject* decode_reference(Reader& in, const Connection& connection) {
+/// The Python type that the field names for a type's number on this connection.
+DatabaseType* target_of(const FieldType& type, TypeId number, const Connection& connection) {
+  if (type.target != nullptr) return connection.number_of(*type.target) == number ? type.target : nullptr;
+  for (const FieldType& arm : type.arms) {
+    if (DatabaseType* target = target_of(arm, number, connection)) return target;
+  }
+  return nullptr;
+}
+
+PyObject* decode_reference(Reader& in, const FieldType& field_type, const Connection& connection) {
   auto number = TypeId{static_cast<uint32_t>(in.integer())};
   ObjectId object{in.integer()};
-  DatabaseType* type = connection.type_of(number);
+  DatabaseType* type = target_of(field_type, number, connection);
   if (type == nullptr) {
     set_error("SchemaError", "a reference to a type that this connection does not know; call addSchema for its schema");
     return nullptr;
@@ -217,7 +226,7 @@ bool encode_value(PyObject* value, const FieldType& type, const Connection* conn
   return false;
 }
 
-PyObject* decode_value(BytesView value, const Connection& connection) {
+PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection) {
   auto head = static_cast<uint8_t>(value.front());
   Reader in(value);
   if (head >= kind::kIntMin && head <= kind::kIntMax) return PyLong_FromLongLong(in.integer());
@@ -235,7 +244,7 @@ PyObject* decode_value(BytesView value, const Connection& connection) {
       BytesView bytes = in.text();
       return PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size()));
     }
-    case kind::kReference: return decode_reference(in, connection);
+    case kind::kReference: return decode_reference(in, type, connection);
     default: break;
   }
   set_error("InternalError", "a stored value of unknown kind " + std::to_string(head));

@@ -39,7 +39,8 @@ bool parse_field_type(PyObject* spec, FieldType& type);
 bool encode_value(PyObject* value, const FieldType& type, const Connection* connection, const std::string& where,
                   Bytes& out);
 
-/// A new reference to the Python value of a canonical V value; nullptr with an exception set.
-PyObject* decode_value(BytesView value, const Connection& connection);
+/// A new reference to the Python value of a canonical V value of a field; nullptr with an exception set. Only references
+/// look at the field's type: of several Python types that are one type of the server, they give the one it names.
+PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection);
 
 }  // namespace odb

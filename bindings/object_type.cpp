@@ -115,7 +115,7 @@ PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
                           ? view->transaction->read(*bound->table, identity_of(handle), field, value)
                           : view->view->read(*bound->table, identity_of(handle), field, value);
   if (presence == Presence::kHere) [[likely]]
-    return decode_value(value, *view->connection);
+    return decode_value(value, type->fields[position].type, *view->connection);
   set_absent_error(presence, handle);
   return nullptr;
 }
@@ -291,7 +291,7 @@ PyObject* create_object(PyObject* callable, PyObject* const* args, size_t nargsf
   Py_ssize_t arg_count = PyVectorcall_NARGS(nargsf);
   bool is_made = type->init == nullptr ? write_given(*view, *bound, handle, args, arg_count, keywords)
                                        : run_init(*view, *bound, handle, args, arg_count, keywords);
-  if (is_made) [[likely]]
+  if (is_made && (view->transaction == nullptr || check_size(*view->transaction))) [[likely]]
     return handle;
   if (view->transaction != nullptr) view->transaction->cancel(*identity);
   Py_DECREF(handle);
@@ -388,7 +388,7 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
     }
   }
   Presence presence = view->transaction->erase(*bound->table, identity_of(self));
-  if (presence == Presence::kHere) Py_RETURN_NONE;
+  if (presence == Presence::kHere) return check_size(*view->transaction) ? Py_NewRef(Py_None) : nullptr;
   set_absent_error(presence, self);
   return nullptr;
 }

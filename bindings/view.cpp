@@ -38,7 +38,6 @@ void view_dealloc(PyObject* object) {
   finish(*self);
   self->view.~optional();
   self->transaction.~unique_ptr();
-  Py_CLEAR(self->context);
   Py_CLEAR(self->previous);
   Py_CLEAR(self->owner);
   PyTypeObject* type = Py_TYPE(object);
@@ -70,7 +69,7 @@ PyObject* view_enter(PyObject* object, PyObject*) {
   Py_DECREF(token);
   self->previous = previous;
   self->thread = PyThreadState_Get();
-  self->context = Py_XNewRef(self->thread->context);
+  self->context = self->thread->context;
   self->state = PyView::State::kOpen;
   return Py_NewRef(object);
 }
@@ -84,7 +83,6 @@ bool leave(PyView& self) {
   }
   self.state = PyView::State::kDone;
   PyObject* previous = std::exchange(self.previous, nullptr);
-  Py_CLEAR(self.context);
   PyObject* held = nullptr;
   bool is_ok = PyContextVar_Get(current_variable, Py_None, &held) == 0;
   if (is_ok && held == reinterpret_cast<PyObject*>(&self)) {

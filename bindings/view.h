@@ -22,7 +22,7 @@ struct PyView {
   std::unique_ptr<Transaction> transaction;  // a transaction's
   State state;
   PyThreadState* thread;    // that entered it
-  PyObject* context;        // that entered it; owned, so that its address stays its own
+  PyObject* context;        // that entered it; borrowed and compared only: owning it would be a cycle
   PyObject* previous;       // what the ContextVar held before
   double commit_timeout_s;  // < 0: none
 

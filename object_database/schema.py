@@ -305,6 +305,9 @@ def _read_class(schema: Schema, cls: type, caller: types.FrameType) -> _Definiti
 
 def _read_members(where: str, cls: type, is_itself: bool, names: _Names, definition: _Definition) -> None:
     """One class body. What stands in an ordinary base class and is no field is left where it is."""
+    for name in ("__slots__", "__new__"):
+        if is_itself and name in cls.__dict__:
+            raise SchemaError(f"{where}.{name}: database types make their objects themselves; use __init__")
     annotations = inspect.get_annotations(cls)
     for name, annotation in annotations.items():
         if _is_class_var(annotation):

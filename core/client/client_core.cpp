@@ -60,8 +60,16 @@ void ClientCore::tick(Instant now) {
 // ---- requests
 
 void ClientCore::define_schema(RequestId request, SchemaDefinition definition) {
-  requests_[request] = MessageKind::kDefineSchema;
+  size_t start = out_.size();
   send(DefineSchema{request, std::move(definition)});
+  size_t bytes = out_.size() - start;
+  if (bytes > limits::kFrameBytesMax) {  // the server would close the connection over it
+    out_.resize(start);
+    return events_.on_answer(
+        request, {Code::kInvalidArgument, "a schema whose definition takes " + std::to_string(bytes) +
+                                              " bytes; the server takes " + std::to_string(limits::kFrameBytesMax)});
+  }
+  requests_[request] = MessageKind::kDefineSchema;
 }
 
 void ClientCore::subscribe(RequestId request, TypeId type, Scope scope) {

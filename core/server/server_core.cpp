@@ -188,6 +188,13 @@ void ServerCore::on(Connection& c, const DefineSchema& define) {
   }
   SchemaMapping mapping{define.request, {}};
   for (TypeId type : types.value()) mapping.types.push_back(catalogue_.mapped(type));
+  gathered_.clear();
+  put_frame(gathered_, mapping);
+  if (gathered_.size() > limits::kFrameBytesMax || mapping.types.size() > limits::kListItemsMax)
+    return refuse(c, define.request, Refusal::kTooLarge,
+                  "what this server knows of schema '" + define.definition.name +
+                      "' and the types it refers to does not fit into a message: " +
+                      std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
   send(c, mapping);
 }
 

@@ -587,3 +587,15 @@ def test_a_forked_child_does_not_touch_the_connection_of_its_parent(server_proce
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "forked:\n" * 3 + "2\n"
+
+
+def test_a_definition_that_is_too_large_is_refused_and_the_connection_lives(db: DatabaseConnection) -> None:
+    schema = Schema("huge")
+
+    @schema.define
+    class Thing:
+        text: str = "x" * (17 << 20)
+
+    with pytest.raises(InvalidArgumentError, match="a schema whose definition takes"):
+        db.addSchema(schema)
+    db.flush()

@@ -399,3 +399,27 @@ def test_a_copy_of_a_handle_is_itself_and_pickling_says_what_to_do(shop: Databas
     assert copy.copy(order) is copy.deepcopy(order) is order
     with pytest.raises(TypeError, match="fromIdentity"):
         pickle.dumps(order)
+
+
+def test_a_schema_that_was_built_twice_has_references_of_its_own_types(db: DatabaseConnection) -> None:
+    def build() -> tuple[Schema, type, type]:
+        twice = Schema("twice")
+
+        @twice.define
+        class Customer:
+            name: str
+
+        @twice.define
+        class Order:
+            customer: Customer
+            maybe: Customer | None
+
+        return twice, Customer, Order
+
+    for schema, customer_type, order_type in (build(), build()):
+        db.subscribeToSchema(schema)
+        with db.transaction():
+            customer = customer_type(name="Ada")
+            order = order_type(customer=customer, maybe=customer)
+            assert order.customer == order.maybe == customer
+            order.customer = order.maybe

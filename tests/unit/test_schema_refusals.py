@@ -166,3 +166,9 @@ def test_names_may_have_any_letters(db: DatabaseConnection) -> None:
     with db.transaction():
         made = Größe(größe=5)
         assert Größe.lookupOne(größe=5) == made
+
+
+@pytest.mark.parametrize("body", [{"__slots__": ()}, {"__new__": lambda cls: None}])
+def test_a_class_that_wants_to_make_its_objects_itself_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(SchemaError, match="database types make their objects themselves"):
+        Schema("made").define(type("Thing", (), {"number": int, **body}))
