@@ -1,8 +1,8 @@
 #include "bindings/lookup.h"
 
+#include "bindings/current.h"
 #include "bindings/errors.h"
 #include "bindings/object_type.h"
-#include "bindings/view.h"
 
 namespace odb {
 namespace {
@@ -56,18 +56,10 @@ bool begin_lookup(PyObject* cls, Py_ssize_t count, PyObject* keywords, Lookup& l
                  lookup.type->qualified_name().c_str());
     return false;
   }
-  lookup.view = current_view();
-  if (lookup.view == nullptr) {
-    set_error("NoViewError", lookup.type->qualified_name() +
-                                 " cannot be looked up outside of a view or transaction; use `with db.view():`");
-    return false;
-  }
-  lookup.bound = lookup.view->connection->bound(*lookup.type);
-  if (lookup.bound == nullptr || !lookup.bound->is_defined) {
-    set_error("SchemaNotAddedError", "type " + lookup.type->qualified_name() +
-                                         " is not known to this connection; call addSchema or subscribeToSchema first");
-    return false;
-  }
+  lookup.view = view_for_reading(lookup.type->shown_name, "looked up");
+  if (lookup.view == nullptr) return false;
+  lookup.bound = bound_to(*lookup.view, *lookup.type);
+  if (lookup.bound == nullptr) return false;
   if (given == 1) {
     lookup.index = find_index(*lookup.type, PyTuple_GET_ITEM(keywords, 0));
     if (lookup.index == nullptr) return false;
@@ -121,7 +113,7 @@ bool find(const Lookup& lookup, PyObject* const* args, size_t limit, std::vector
   return true;
 }
 
-/// At most two of the objects looked up; false with an exception set.
+/// At most `limit` of the objects looked up; false with an exception set.
 bool find_few(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords, size_t limit, Lookup& lookup,
               std::vector<ObjectId>& found) {
   found.clear();

@@ -1,6 +1,7 @@
 /// The module object_database._core.
 #include <nanobind/nanobind.h>
 
+#include "bindings/definition.h"
 #include "bindings/errors.h"
 #include "bindings/module.h"
 #include "bindings/object_type.h"
@@ -16,7 +17,9 @@ NB_MODULE(_core, module) {
       std::rethrow_exception(thrown);
     } catch (const odb::InternalError& broken) { odb::set_error("InternalError", broken.what()); }
   });
-  if (!odb::add_object_types(module.ptr()) || !odb::add_view_types(module.ptr())) odb::throw_python_error();
+  if (!odb::add_object_types(module.ptr()) || !odb::add_definition_functions(module.ptr()) ||
+      !odb::add_view_types(module.ptr()))
+    odb::throw_python_error();
   odb::add_connection(module);
   odb::add_server(module);
 }

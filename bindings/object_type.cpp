@@ -5,199 +5,21 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
 
-#include "bindings/connection.h"
 #include "bindings/errors.h"
+#include "bindings/field.h"
 #include "bindings/guarded.h"
 #include "bindings/lookup.h"
-#include "bindings/view.h"
 
 namespace odb {
 namespace {
 
 PyTypeObject* object_base = nullptr;  // Object
 PyTypeObject* metaclass = nullptr;    // DatabaseTypeMeta
-PyTypeObject* field_type = nullptr;   // Field, the descriptor
 
 /// Python type -> database type. Never shrinks; entries own what they point to.
 auto& registry() {
   static auto* types = new boost::unordered_flat_map<PyTypeObject*, std::unique_ptr<DatabaseType>>();
   return *types;
-}
-
-// ---- where a read or write goes
-
-/// The type on the current view's connection; nullptr with an exception set.
-const BoundType* bound_to(const PyView& view, const DatabaseType& type) {
-  const BoundType* bound = view.connection->bound(type);
-  if (bound != nullptr && bound->is_defined) return bound;
-  set_error("SchemaNotAddedError",
-            "type " + type.qualified_name() +
-                " is not known to this connection; call addSchema or subscribeToSchema for schema '" + type.schema +
-                "' first");
-  return nullptr;
-}
-
-PyView* view_for_reading(const std::string& where) {
-  PyView* view = current_view();
-  if (view == nullptr)
-    set_error("NoViewError", where + " cannot be read outside of a view or transaction; use `with db.view():`");
-  return view;
-}
-
-PyView* view_for_writing(const std::string& where, const char* what) {
-  PyView* view = current_view();
-  if (view != nullptr && view->transaction != nullptr) return view;
-  set_error("NoTransactionError", where + " cannot be " + what +
-                                      (view == nullptr ? " outside of a transaction" : " in a read-only view") +
-                                      "; use `with db.transaction():`");
-  return nullptr;
-}
-
-void set_absent_error(Presence presence, PyObject* handle) {
-  const char* name = presence == Presence::kNotCovered ? "NotSubscribedError" : "ObjectDoesntExistException";
-  PyObject* type = error_class(name);
-  if (type == nullptr) return;
-  PyObject* error = PyObject_CallFunctionObjArgs(type, handle, nullptr);
-  if (error == nullptr) return;
-  PyErr_SetObject(type, error);
-  Py_DECREF(error);
-}
-
-/// Keeps a view alive while code of the program runs, which may end it: then view->transaction is nullptr.
-class Kept {
- public:
-  explicit Kept(PyView* view) : view_(Py_NewRef(reinterpret_cast<PyObject*>(view))) {}
-  Kept(const Kept&) = delete;
-  Kept& operator=(const Kept&) = delete;
-  ~Kept() { Py_DECREF(view_); }
-
- private:
-  PyObject* view_;
-};
-
-// ---- fields
-
-/// The descriptor of one field. On the class it is itself, on a handle it reads and writes the field.
-struct Field {
-  PyObject_HEAD DatabaseType* owner;
-  size_t position;
-};
-
-/// The field as the handle's own type has it: `super().x` finds the descriptor of a base.
-bool find_position(const Field& field, PyObject* handle, DatabaseType*& type, size_t& position) {
-  type = field.owner;
-  position = field.position;
-  if (Py_TYPE(handle) == type->type) [[likely]]
-    return true;
-  PyObject* name = type->fields[position].name;
-  type = find_database_type(Py_TYPE(handle));
-  if (type != nullptr) {
-    for (position = 0; position < type->fields.size(); ++position) {
-      if (type->fields[position].name == name) return true;
-    }
-  }
-  PyErr_Format(PyExc_TypeError, "field %R does not belong to %s objects", name, Py_TYPE(handle)->tp_name);
-  return false;
-}
-
-PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
-  if (handle == nullptr) return Py_NewRef(self);
-  DatabaseType* type;
-  size_t position;
-  if (!find_position(*reinterpret_cast<Field*>(self), handle, type, position)) return nullptr;
-  PyView* view = view_for_reading(type->fields[position].where);
-  if (view == nullptr) return nullptr;
-  const BoundType* bound = bound_to(*view, *type);
-  if (bound == nullptr) return nullptr;
-  FieldId field = bound->fields[position];
-  BytesView value;
-  Presence presence = view->transaction != nullptr
-                          ? view->transaction->read(*bound->table, identity_of(handle), field, value)
-                          : view->view->read(*bound->table, identity_of(handle), field, value);
-  if (presence == Presence::kHere) [[likely]]
-    return decode_value(value, type->fields[position].type, *view->connection);
-  set_absent_error(presence, handle);
-  return nullptr;
-}
-
-/// Against the limits that the server keeps too; false with an exception set.
-bool check_size(const Transaction& transaction) {
-  if (transaction.written_bytes() <= limits::kTransactionBytesMax &&
-      transaction.write_count() <= limits::kTransactionWritesMax) [[likely]]
-    return true;
-  set_error("TransactionTooLargeError", "a transaction writes at most " +
-                                            std::to_string(limits::kTransactionBytesMax >> 20) + " MiB and " +
-                                            std::to_string(limits::kTransactionWritesMax) + " objects; split this one");
-  return false;
-}
-
-/// Converts into the scratch buffer of this thread and hands the bytes to the transaction.
-bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t position, PyObject* value) {
-  thread_local Bytes encoded;
-  encoded.clear();
-  const FieldSpec& spec = bound.type->fields[position];
-  if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
-  if (encoded.size() > limits::kRowBytesMax) {
-    set_error("TransactionTooLargeError", spec.where + ": a value of " + std::to_string(encoded.size()) +
-                                              " bytes; the values of an object may take " +
-                                              std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
-    return false;
-  }
-  Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
-  if (presence == Presence::kHere) [[likely]]
-    return check_size(*view.transaction);
-  set_absent_error(presence, handle);
-  return false;
-}
-
-int field_set(PyObject* self, PyObject* handle, PyObject* value) {
-  DatabaseType* type;
-  size_t position;
-  if (!find_position(*reinterpret_cast<Field*>(self), handle, type, position)) return -1;
-  const std::string& where = type->fields[position].where;
-  if (value == nullptr) {
-    set_error("NotSettableError", where + " is a field and cannot be deleted; assign a value");
-    return -1;
-  }
-  PyView* view = view_for_writing(where, "written");
-  if (view == nullptr) return -1;
-  const BoundType* bound = bound_to(*view, *type);
-  return bound != nullptr && write_field(*view, *bound, handle, position, value) ? 0 : -1;
-}
-
-PyObject* field_repr(PyObject* self) {
-  auto* field = reinterpret_cast<Field*>(self);
-  const FieldSpec& spec = field->owner->fields[field->position];
-  return PyUnicode_FromFormat("<field %s: %s>", spec.where.c_str(), describe(spec.type).c_str());
-}
-
-PyObject* field_doc(PyObject* self, void*) {
-  auto* field = reinterpret_cast<Field*>(self);
-  return PyUnicode_FromString(describe(field->owner->fields[field->position].type).c_str());
-}
-
-PyObject* field_name(PyObject* self, void*) {
-  auto* field = reinterpret_cast<Field*>(self);
-  return Py_NewRef(field->owner->fields[field->position].name);
-}
-
-PyGetSetDef field_getset[] = {{"__doc__", field_doc, nullptr, nullptr, nullptr},
-                              {"__name__", field_name, nullptr, nullptr, nullptr},
-                              {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyType_Slot field_slots[] = {{Py_tp_descr_get, guarded_slot<field_get>()},
-                             {Py_tp_descr_set, guarded_slot<field_set>()},
-                             {Py_tp_repr, guarded_slot<field_repr>()},
-                             {Py_tp_getset, field_getset},
-                             {0, nullptr}};
-PyType_Spec field_spec = {"object_database._core.Field", sizeof(Field), 0,
-                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, field_slots};
-
-PyObject* new_field(DatabaseType& owner, size_t position) {
-  auto* field = PyObject_New(Field, field_type);
-  if (field == nullptr) return nullptr;
-  field->owner = &owner;
-  field->position = position;
-  return reinterpret_cast<PyObject*>(field);
 }
 
 // ---- creation
@@ -217,18 +39,6 @@ bool write_defaults(PyView& view, const BoundType& bound, PyObject* handle, cons
   return true;
 }
 
-/// The keyword's field, or fields.size().
-size_t find_field(const DatabaseType& type, PyObject* keyword) {
-  const auto& fields = type.fields;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].name == keyword) return i;
-  }
-  for (size_t i = 0; i < fields.size(); ++i) {  // a keyword that is not interned
-    if (PyUnicode_Compare(fields[i].name, keyword) == 0) return i;
-  }
-  return fields.size();
-}
-
 bool write_given(PyView& view, const BoundType& bound, PyObject* handle, PyObject* const* args, Py_ssize_t arg_count,
                  PyObject* keywords) {
   const DatabaseType& type = *bound.type;
@@ -242,7 +52,7 @@ bool write_given(PyView& view, const BoundType& bound, PyObject* handle, PyObjec
   std::vector<bool> is_given(type.fields.size());
   for (Py_ssize_t i = 0; i < given; ++i) {
     PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
-    size_t position = find_field(type, keyword);
+    size_t position = position_of(type, keyword);
     if (position == type.fields.size()) {
       PyErr_Format(error_class("ValueTypeError"), "%s has no field named %R", type.qualified_name().c_str(), keyword);
       return false;
@@ -275,7 +85,7 @@ PyObject* create_object(PyObject* callable, PyObject* const* args, size_t nargsf
                  reinterpret_cast<PyTypeObject*>(callable)->tp_name);
     return nullptr;
   }
-  PyView* view = view_for_writing(type->qualified_name(), "created");
+  PyView* view = view_for_writing(type->shown_name, "created");
   if (view == nullptr) return nullptr;
   Kept kept(view);
   const BoundType* bound = bound_to(*view, *type);
@@ -368,7 +178,7 @@ PyObject* handle_exists(PyObject* self, PyObject*) {
 PyObject* handle_delete(PyObject* self, PyObject*) {
   DatabaseType* type = find_database_type(Py_TYPE(self));
   if (type == nullptr) return refuse_new(Py_TYPE(self), nullptr, nullptr);
-  PyView* view = view_for_writing(type->qualified_name(), "deleted");
+  PyView* view = view_for_writing(type->shown_name, "deleted");
   if (view == nullptr) return nullptr;
   const BoundType* bound = bound_to(*view, *type);
   if (bound == nullptr) return nullptr;
@@ -508,19 +318,28 @@ void become_database_type(PyTypeObject* type) {
   type->tp_vectorcall = guarded<create_object>;
 }
 
-// ---- making types, called by schema.py
-
 PyType_Slot stub_slots[] = {
     {Py_tp_new, guarded_slot<refuse_new>()}, {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)}, {0, nullptr}};
 
-/// make_type(schema, name) -> an empty database type
-PyObject* make_type(PyObject*, PyObject* args) {
-  const char *schema, *name;
-  if (!PyArg_ParseTuple(args, "ss", &schema, &name)) return nullptr;
-  if (!is_valid_schema_name(schema) || !is_valid_name(name)) {
-    set_error("SchemaError", std::string(schema) + "." + name + " is no name that a type can have");
-    return nullptr;
+}  // namespace
+
+size_t position_of(const DatabaseType& type, PyObject* keyword) {
+  const auto& fields = type.fields;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].name == keyword) return i;
   }
+  for (size_t i = 0; i < fields.size(); ++i) {  // a keyword that is not interned
+    if (PyUnicode_Compare(fields[i].name, keyword) == 0) return i;
+  }
+  return fields.size();
+}
+
+DatabaseType* find_database_type(PyTypeObject* type) {
+  auto found = registry().find(type);
+  return found == registry().end() ? nullptr : found->second.get();
+}
+
+DatabaseType* new_database_type(const std::string& schema, const std::string& name) {
   auto info = std::make_unique<DatabaseType>();
   info->schema = schema;
   info->name = name;
@@ -536,136 +355,9 @@ PyObject* make_type(PyObject*, PyObject* args) {
   Py_SET_TYPE(object_base, metaclass);
   Py_DECREF(bases);
   if (made == nullptr) return nullptr;
-  info->type = reinterpret_cast<PyTypeObject*>(made);
+  info->type = reinterpret_cast<PyTypeObject*>(made);  // this reference is never given back
   become_database_type(info->type);
-  Py_INCREF(made);  // database types live for ever
-  registry().emplace(info->type, std::move(info));
-  return made;
-}
-
-bool check_name(PyObject* name, const DatabaseType& info) {
-  Py_ssize_t size = 0;
-  const char* utf8 = PyUnicode_AsUTF8AndSize(name, &size);
-  if (utf8 == nullptr) return false;
-  if (is_valid_name({utf8, static_cast<size_t>(size)})) return true;
-  PyErr_Format(error_class("SchemaError"), "%s: no field or index can be named %R", info.qualified_name().c_str(),
-               name);
-  return false;
-}
-
-bool parse_field(PyObject* item, DatabaseType& info) {
-  PyObject *name, *spec, *default_value;
-  if (!PyArg_ParseTuple(item, "UOO", &name, &spec, &default_value) || !check_name(name, info)) return false;
-  FieldSpec field{};
-  field.name = Py_NewRef(name);
-  PyUnicode_InternInPlace(&field.name);
-  field.where = info.qualified_name() + "." + PyUnicode_AsUTF8(name);
-  if (!parse_field_type(spec, field.type)) return false;
-  bool has_default = PyTuple_Check(default_value);  // (value,), or None
-  if (has_default) {
-    field.default_value = Py_NewRef(PyTuple_GET_ITEM(default_value, 0));
-    Bytes checked;
-    if (!encode_value(field.default_value, field.type, nullptr, field.where + " (default)", checked)) return false;
-  }
-  info.fields.push_back(std::move(field));
-  return true;
-}
-
-bool parse_index(PyObject* item, DatabaseType& info) {
-  PyObject *name, *fields;
-  if (!PyArg_ParseTuple(item, "UO!", &name, &PyTuple_Type, &fields) || !check_name(name, info)) return false;
-  IndexSpec index{Py_NewRef(name), info.qualified_name() + "." + PyUnicode_AsUTF8(name), {}};
-  PyUnicode_InternInPlace(&index.name);
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); ++i) {
-    size_t position = find_field(info, PyTuple_GET_ITEM(fields, i));
-    if (position == info.fields.size()) {
-      PyErr_Format(PyExc_ValueError, "index over an unknown field");  // schema.py has checked
-      return false;
-    }
-    index.fields.push_back(position);
-  }
-  info.indexes.push_back(std::move(index));
-  return true;
-}
-
-/// What every server refuses is said here, where the definition stands. False with an exception set.
-bool check_definition(const DatabaseType& info) {
-  std::string fault;
-  if (info.fields.size() > limits::kFieldsPerTypeMax)
-    fault = info.qualified_name() + " has more than " + std::to_string(limits::kFieldsPerTypeMax) + " fields";
-  if (info.indexes.size() > limits::kIndexesPerTypeMax)
-    fault = info.qualified_name() + " has more than " + std::to_string(limits::kIndexesPerTypeMax) + " indexes";
-  for (const IndexSpec& index : info.indexes) {
-    if (index.fields.size() > limits::kFieldsPerIndexMax)
-      fault = index.where + " is an index over more than " + std::to_string(limits::kFieldsPerIndexMax) + " fields";
-  }
-  if (!fault.empty()) set_error("SchemaError", fault);
-  return fault.empty();
-}
-
-template <class Parse>
-bool parse_each(PyObject* items, DatabaseType& info, Parse&& parse) {
-  PyObject* sequence = PySequence_Fast(items, "a sequence is expected");
-  if (sequence == nullptr) return false;
-  bool is_ok = true;
-  for (Py_ssize_t i = 0; is_ok && i < PySequence_Fast_GET_SIZE(sequence); ++i)
-    is_ok = parse(PySequence_Fast_GET_ITEM(sequence, i), info);
-  Py_DECREF(sequence);
-  return is_ok;
-}
-
-/// define_type(type, fields: [(name, spec, (default,) or None)], indexes: [(name, (field, ...))], init, on_delete)
-/// Gives the type its fields and indexes, all or nothing; the caller has checked names and sets the other members.
-PyObject* define_type(PyObject*, PyObject* args) {
-  PyObject *type, *fields, *indexes, *init, *on_delete;
-  if (!PyArg_ParseTuple(args, "O!OOOO", metaclass, &type, &fields, &indexes, &init, &on_delete)) return nullptr;
-  DatabaseType* info = find_database_type(reinterpret_cast<PyTypeObject*>(type));
-  if (info == nullptr || info->is_defined) {
-    PyErr_Format(error_class("SchemaError"), "%R is not a database type that waits for its definition", type);
-    return nullptr;
-  }
-  if (!parse_each(fields, *info, parse_field) || !parse_each(indexes, *info, parse_index) || !check_definition(*info)) {
-    info->fields.clear();
-    info->indexes.clear();
-    return nullptr;
-  }
-  for (size_t i = 0; i < info->fields.size(); ++i) {
-    PyObject* field = new_field(*info, i);
-    bool is_set = field != nullptr && PyObject_SetAttr(type, info->fields[i].name, field) == 0;
-    Py_XDECREF(field);
-    if (!is_set) return nullptr;
-  }
-  if (init != Py_None) info->init = Py_NewRef(init);
-  if (on_delete != Py_None) info->on_delete = Py_NewRef(on_delete);
-  info->is_defined = true;
-  Py_RETURN_NONE;
-}
-
-PyObject* is_schema_name(PyObject*, PyObject* name) {
-  Py_ssize_t size = 0;
-  const char* utf8 = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, &size) : nullptr;
-  PyErr_Clear();
-  return PyBool_FromLong(utf8 != nullptr && is_valid_schema_name({utf8, static_cast<size_t>(size)}));
-}
-
-PyObject* is_database_type(PyObject*, PyObject* type) {
-  bool is_one = PyType_Check(type) && find_database_type(reinterpret_cast<PyTypeObject*>(type)) != nullptr;
-  return PyBool_FromLong(is_one);
-}
-
-PyMethodDef functions[] = {
-    {"make_type", guarded_method<make_type>(), METH_VARARGS, "make_type(schema, name)\n--\n\nAn empty database type."},
-    {"define_type", guarded_method<define_type>(), METH_VARARGS,
-     "define_type(type, fields, indexes, init, on_delete)\n--\n\nGive a database type its fields and indexes."},
-    {"is_schema_name", is_schema_name, METH_O, "is_schema_name(x)\n--\n\nWhether x is a str that can name a schema."},
-    {"is_database_type", is_database_type, METH_O, "is_database_type(x)\n--\n\nWhether x is a type of a schema."},
-    {nullptr, nullptr, 0, nullptr}};
-
-}  // namespace
-
-DatabaseType* find_database_type(PyTypeObject* type) {
-  auto found = registry().find(type);
-  return found == registry().end() ? nullptr : found->second.get();
+  return registry().emplace(info->type, std::move(info)).first->second.get();
 }
 
 PyObject* new_handle(DatabaseType& type, ObjectId identity) {
@@ -675,9 +367,8 @@ PyObject* new_handle(DatabaseType& type, ObjectId identity) {
 }
 
 bool add_object_types(PyObject* module) {
-  field_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&field_spec));
   object_base = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&base_spec));
-  if (field_type == nullptr || object_base == nullptr) return false;
+  if (object_base == nullptr || !make_field_type()) return false;
   PyObject* bases = PyTuple_Pack(1, &PyType_Type);
   if (bases == nullptr) return false;
   metaclass = reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&metaclass_spec, bases));
@@ -685,8 +376,7 @@ bool add_object_types(PyObject* module) {
   if (metaclass == nullptr) return false;
   become_database_type(object_base);
   return PyModule_AddObjectRef(module, "Object", reinterpret_cast<PyObject*>(object_base)) == 0 &&
-         PyModule_AddObjectRef(module, "DatabaseTypeMeta", reinterpret_cast<PyObject*>(metaclass)) == 0 &&
-         PyModule_AddFunctions(module, functions) == 0;
+         PyModule_AddObjectRef(module, "DatabaseTypeMeta", reinterpret_cast<PyObject*>(metaclass)) == 0;
 }
 
 }  // namespace odb

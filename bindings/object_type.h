@@ -40,7 +40,7 @@ struct DatabaseType {
   size_t slot;  // dense number of this type in the process
   std::string schema;
   std::string name;
-  std::string shown_name;  // tp_name points into it: Python 3.10 copies no name of a spec
+  std::string shown_name;  // "schema.Type"; tp_name points into it: Python 3.10 copies no name of a spec
   bool is_defined = false;
   bool is_lazy_by_default = false;
   std::vector<FieldSpec> fields;
@@ -53,10 +53,14 @@ struct DatabaseType {
 
 /// The database type behind a Python type; nullptr when it is none.
 DatabaseType* find_database_type(PyTypeObject* type);
+/// A stub: named, and without members; nullptr with an exception set. It lives for ever.
+DatabaseType* new_database_type(const std::string& schema, const std::string& name);
+/// The position of the field that a keyword names, or fields.size().
+size_t position_of(const DatabaseType& type, PyObject* keyword);
 PyObject* new_handle(DatabaseType& type, ObjectId identity);
 inline ObjectId identity_of(PyObject* handle) { return ObjectId{reinterpret_cast<Handle*>(handle)->identity}; }
 
-/// Adds Object, the metaclass and the functions that schema.py makes types with. False with an exception set.
+/// Adds Object and the metaclass. False with an exception set.
 bool add_object_types(PyObject* module);
 
 }  // namespace odb
