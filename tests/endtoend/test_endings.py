@@ -67,7 +67,9 @@ def test_a_program_ends_with_everything_open() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
 
 
-@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer ends a process out of memory")
+@pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer ends a process out of memory"
+)
 def test_memory_that_cannot_be_had_is_a_memory_error() -> None:
     ended = run("""
 import resource
