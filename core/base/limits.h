@@ -25,7 +25,6 @@ inline constexpr uint32_t kTypeIdMax = 1 << 24;  // of all schemas of a server
 inline constexpr size_t kIndexesPerTypeMax = 256;
 inline constexpr size_t kFieldsPerIndexMax = 64;            // a write of one of them reads all of them (D13)
 inline constexpr size_t kListItemsMax = 4096;               // of one list in a message: the greatest of the above
-inline constexpr int kDepthMax = 64;                        // nesting of a type descriptor
 inline constexpr int64_t kIdentityBlockSize = 100'000'000;  // D28
 inline constexpr int64_t kIdentityRun = 64;                 // ids handed to one type at a time: one page of the store
 inline constexpr int64_t kHandshakeUs = 2'000'000;          // for TLS, and again for authentication (D30)

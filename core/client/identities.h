@@ -15,10 +15,10 @@ namespace odb {
 
 class Identities {
  public:
+  /// REQUIRES: not block 0, which is the server's own.
   void add_block(ObjectId begin) {
     std::lock_guard lock(mutex_);
-    blocks_.push_back(
-        {begin.value == 0 ? limits::kIdentityRun : begin.value, begin.value + limits::kIdentityBlockSize});
+    blocks_.push_back({begin.value, begin.value + limits::kIdentityBlockSize});
   }
 
   /// A fresh identity; none when every block is used up and the server's next one has not come yet.
