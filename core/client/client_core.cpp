@@ -91,7 +91,7 @@ CommitSeq ClientCore::commit(const Batch& batch) {
   for (const Bytes& part : batch.records)
     each_piece(part, [&](BytesView records) { send(CommitPart{seq, records, {}}); });
   for (const Bytes& part : batch.reads) each_piece(part, [&](BytesView reads) { send(CommitPart{seq, {}, reads}); });
-  send(CommitEnd{seq, batch.as_of, false});
+  send(CommitEnd{seq, batch.as_of, batch.no_log});
   return seq;
 }
 
@@ -257,7 +257,7 @@ void ClientCore::on(const Section& section) {
     if (section.tid <= store_->published().tid)
       return breach("transaction " + std::to_string(section.tid.value) + " came after it was said to be here");  // C3
     section_tid_ = section.tid;
-    store_->begin();
+    begin_step();
   } else if (section.tid != section_tid_) {
     return breach("sections of two transactions are mixed");
   }
@@ -268,8 +268,24 @@ void ClientCore::on(const Section& section) {
   }
   if (!records.is_ok()) return breach("malformed records");
   if (!section.is_last) return;
-  store_->publish(section.tid);  // C5
   section_tid_ = {};
+  publish_step(section.tid);  // C5
+}
+
+void ClientCore::begin_step() {
+  changes_.reset();
+  if (is_collecting_) changes_.emplace();
+  store_->record_changes(changes_ ? &*changes_ : nullptr);
+  store_->begin();
+}
+
+void ClientCore::publish_step(TransactionId tid) {
+  store_->publish(tid);
+  if (!changes_) return;
+  changes_->tid = tid;
+  store_->record_changes(nullptr);
+  events_.on_changes(std::move(*changes_));
+  changes_.reset();
 }
 
 /// D22: what is covered is applied; what belongs to a subscription on its way is staged.
@@ -315,10 +331,10 @@ void ClientCore::on(const Complete& complete) {
   auto staging = stagings_.find(type);
   if (complete.through < store_->published().tid) return breach("a subscription that ends in the past");
   if (scope == Scope::kType && staging != stagings_.end()) {
-    store_->begin();
+    begin_step();
     store_->adopt(*staging->second);
-    store_->publish(complete.through);
     stagings_.erase(staging);
+    publish_step(complete.through);
   } else {
     store_->table(type)->join();
     store_->advance(complete.through);

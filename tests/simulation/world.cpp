@@ -176,6 +176,7 @@ class World::Client : public ClientEvents {
       say("is ready at " + std::to_string(core_->store()->published().tid.value));
     }
   }
+  void on_changes(ChangeSet) override {}
   void on_commit_result(const CommitResult& result) override {
     auto at = unanswered_.find(result.seq);
     ODB_CHECK(at != unanswered_.end(), result.seq.value);
