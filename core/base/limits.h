@@ -18,6 +18,7 @@ inline constexpr size_t kUploadsBytesMax = 512 << 20;     // unfinished uploads 
 inline constexpr size_t kOutboxBytesHigh = 1 << 20;       // streams wait above this; announcements do not
 inline constexpr size_t kOutboxBytesMax = 256 << 20;      // a client this far behind is closed with a reason
 inline constexpr size_t kConflictWindowBytes = 64 << 20;  // D14
+inline constexpr size_t kDeletedRememberedMax = 65'536;   // of a type that is covered in part, by a client (D20)
 inline constexpr size_t kNameBytesMax = 1 << 10;          // schema, type, field and index names
 inline constexpr size_t kFieldsPerTypeMax = 4096;
 inline constexpr size_t kTypesPerSchemaMax = 4096;

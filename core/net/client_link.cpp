@@ -34,6 +34,15 @@ Status fault_of(const Batch& batch) {
   return Status::ok();
 }
 
+/// The same of a subscription.
+Status fault_of(const SubscriptionKey& wanted, const Table* table) {
+  if (table == nullptr)
+    return {Code::kInvalidArgument, "there is no type " + std::to_string(wanted.type.value) + " here"};
+  Bytes key;
+  if (wanted.scope == Scope::kIndexKey) return table->key_of_values(wanted.index, wanted.values, key);
+  return Status::ok();
+}
+
 /// For those who wait: however a connection ends, to them it is gone. Only a refusal at the door has a name of its own.
 Status answer_for(const Status& reason) {
   bool is_refusal = reason.code() == Code::kAuthentication || reason.code() == Code::kVersionMismatch;
@@ -165,12 +174,10 @@ void ClientLink::carry_out(Queued& queued) {
   }
   if (auto* definition = std::get_if<SchemaDefinition>(&queued.request)) {
     core_->define_schema(expect(std::move(queued.pending)), std::move(*definition));
-  } else if (auto* subscription = std::get_if<SubscribeRequest>(&queued.request)) {
-    if (core_->store()->table(subscription->type) == nullptr) {
-      return queued.pending->answer(
-          {Code::kInvalidArgument, "there is no type " + std::to_string(subscription->type.value) + " here"});
-    }
-    core_->subscribe(expect(std::move(queued.pending)), subscription->type, subscription->scope);
+  } else if (auto* wanted = std::get_if<SubscriptionKey>(&queued.request)) {
+    Status fault = fault_of(*wanted, core_->store()->table(wanted->type));
+    if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
+    core_->subscribe(expect(std::move(queued.pending)), std::move(*wanted));
   } else if (auto* batch = std::get_if<Batch>(&queued.request)) {
     Status fault = fault_of(*batch);
     if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
