@@ -201,7 +201,11 @@ void ClientLink::tick() {
   if (is_over_) return;
   core_->tick(monotonic_now());
   send_output();
-  if (is_over_) return;
+  if (!is_over_) expect_tick();
+}
+
+/// The next tick comes an interval from now, instead of the one that was awaited.
+void ClientLink::expect_tick() {
   tick_timer_.expires_after(tick_interval_);
   tick_timer_.async_wait([self = shared_from_this()](error_code cancelled) {
     if (!cancelled) self->guarded([&self] { self->tick(); });
@@ -240,6 +244,7 @@ void ClientLink::on_welcome(const Welcome& welcome) {
   welcome_ = welcome;
   auto quarter_us = static_cast<int64_t>(std::min<uint64_t>(welcome.heartbeat_us / 4, kTickUsMax));
   tick_interval_ = microseconds(std::max(quarter_us, kTickUsMin));
+  expect_tick();  // the one under way may come later than a server with a short heartbeat waits
   welcomed_->answer(Status::ok());
 }
 

@@ -79,6 +79,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   RequestId expect(std::shared_ptr<Pending> pending);
   void send_output();
   void tick();
+  void expect_tick();
   void leave();
   void end(const Status& reason);
 
