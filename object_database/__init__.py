@@ -15,6 +15,7 @@ except ImportError as error:  # pragma: no cover - only in a broken installation
         "it takes a C++20 compiler and the OpenSSL headers (Debian, Ubuntu: apt-get install g++ libssl-dev)."
     ) from error
 
+from object_database.core_schema import core_schema
 from object_database.database_connection import DatabaseConnection
 from object_database.errors import (
     AuthenticationError,
@@ -26,18 +27,21 @@ from object_database.errors import (
     SchemaMismatchError,
 )
 from object_database.inmem_server import InMemServer
+from object_database.persistence import InMemoryPersistence
 from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault
 from object_database.tcp_server import TcpServer, connect
 from object_database.types import OneOf
-from object_database.view import Transaction, View, current_transaction, revisionConflictRetry
+from object_database.view import MaskView, Transaction, View, current_transaction, revisionConflictRetry
 
 __all__ = [
     "AuthenticationError",
     "DatabaseConnection",
     "DisconnectedException",
     "InMemServer",
+    "InMemoryPersistence",
     "Index",
     "Indexed",
+    "MaskView",
     "NotSubscribedError",
     "Object",
     "ObjectDatabaseError",
@@ -52,6 +56,7 @@ __all__ = [
     "View",
     "__version__",
     "connect",
+    "core_schema",
     "current_transaction",
     "revisionConflictRetry",
 ]

@@ -30,7 +30,7 @@ from object_database import _core
 from object_database.errors import SchemaError
 from object_database.types import field_spec, from_union, is_union
 
-__all__ = ["Index", "Indexed", "Object", "Schema", "SubscribeLazilyByDefault"]
+__all__ = ["Index", "IndexId", "Indexed", "Object", "ObjectFieldId", "Schema", "SubscribeLazilyByDefault"]
 
 _T = TypeVar("_T")
 _Class = TypeVar("_Class", bound=type)
@@ -38,6 +38,28 @@ _Class = TypeVar("_Class", bound=type)
 _RESERVED_FIELDS = frozenset(name for name in dir(_core.Object) if not name.startswith("__"))
 _MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__", "_abc_impl"})  # of the class itself; no members
 _NO_DEFAULT: Any = object()
+
+
+# ---- the names of things, as views and conflicts speak of them
+
+ObjectId = int
+FieldId = int
+IndexValue = bytes
+
+
+class ObjectFieldId(NamedTuple):
+    """One field of one object: the key of a stored value."""
+
+    objId: ObjectId
+    fieldId: FieldId
+    isIndexValue: bool = False
+
+
+class IndexId(NamedTuple):
+    """One value of one index: the key of a set of objects."""
+
+    fieldId: FieldId
+    indexValue: IndexValue
 
 
 class Index:

@@ -22,6 +22,7 @@ inline constexpr size_t kUnansweredBytesMax = 8 << 20;     // likewise; a larger
 inline constexpr size_t kWaitingChangesMax = 256;          // transactions a slow handler is behind before they merge
 inline constexpr size_t kWaitingChangeBytesMax = 8 << 20;  // likewise
 inline constexpr size_t kConflictWindowBytes = 64 << 20;   // D14
+inline constexpr size_t kDeletedRememberedMax = 65'536;    // of a type that is covered in part, by a client (D20)
 inline constexpr size_t kNameBytesMax = 1 << 10;           // schema, type, field and index names
 inline constexpr size_t kFieldsPerTypeMax = 4096;
 inline constexpr size_t kTypesPerSchemaMax = 4096;

@@ -81,7 +81,7 @@ struct ClientFixture {
   }
   Table& be_subscribed() {
     Table& items = be_in_shop();
-    core.subscribe(RequestId{2}, kItem, Scope::kType);
+    core.subscribe(RequestId{2}, {kItem, Scope::kType});
     hear(Piece{RequestId{2}, three_items().bytes});
     hear(Complete{RequestId{2}, TransactionId{10}});
     news();
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(requests_made_before_the_welcome_wait_for_it) {
 
 BOOST_AUTO_TEST_CASE(a_subscription_appears_as_one_step_when_it_is_complete) {  // D22
   Table& items = be_in_shop();
-  core.subscribe(RequestId{2}, kItem, Scope::kType);
+  core.subscribe(RequestId{2}, {kItem, Scope::kType});
   hear(Piece{RequestId{2}, Records().whole(1, {"cup", 4, 1}).whole(2, {"jug", 4, 2}).bytes});
   hear(section(
       11, Records().update(1, kShelf, int_value(9)).update(3, kShelf, int_value(9)).erase(2).create(7, {"new", 1, 1})));
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(a_subscription_appears_as_one_step_when_it_is_complete) {  
 BOOST_AUTO_TEST_CASE(subscribing_again_is_answered_and_keeps_what_is_here) {  // D7
   Table& items = be_subscribed();
   View before(core.store());
-  core.subscribe(RequestId{3}, kItem, Scope::kType);
+  core.subscribe(RequestId{3}, {kItem, Scope::kType});
   hear(Complete{RequestId{3}, TransactionId{12}});
   BOOST_TEST((news() == Lines{"answer 3"}));
   BOOST_TEST(before.is_complete(items));
@@ -154,8 +154,8 @@ BOOST_AUTO_TEST_CASE(subscribing_again_is_answered_and_keeps_what_is_here) {  //
 
 BOOST_AUTO_TEST_CASE(two_subscriptions_under_way_share_one_stream) {
   be_in_shop();
-  core.subscribe(RequestId{2}, kItem, Scope::kType);
-  core.subscribe(RequestId{3}, kItem, Scope::kType);
+  core.subscribe(RequestId{2}, {kItem, Scope::kType});
+  core.subscribe(RequestId{3}, {kItem, Scope::kType});
   hear(Piece{RequestId{2}, three_items().bytes});
   hear(Complete{RequestId{2}, TransactionId{10}});
   hear(section(11, Records().erase(1)));
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(two_subscriptions_under_way_share_one_stream) {
 
 BOOST_AUTO_TEST_CASE(a_subscription_to_nothing_joins_the_type_without_completing_it) {  // D20
   Table& items = be_in_shop();
-  core.subscribe(RequestId{2}, kItem, Scope::kNone);
+  core.subscribe(RequestId{2}, {kItem, Scope::kNone});
   hear(Complete{RequestId{2}, TransactionId{10}});
   BOOST_TEST(items.is_joined());
   BOOST_TEST(!items.is_complete());
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(own_creations_are_applied_without_a_subscription_and_join_t
 
 BOOST_AUTO_TEST_CASE(own_creations_are_not_staged_while_a_subscription_is_under_way) {
   be_in_shop();
-  core.subscribe(RequestId{2}, kItem, Scope::kType);
+  core.subscribe(RequestId{2}, {kItem, Scope::kType});
   hear(section(11, Records().create(kBlock + 64, {"cup", 1, 1})));
   BOOST_TEST(now_in_store().size() == 1u);
   hear(section(12, Records().update(kBlock + 64, kShelf, int_value(2))));
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(fields_and_indexes_that_others_added_are_taken_over) {
 BOOST_AUTO_TEST_CASE(a_refusal_is_told_and_the_connection_goes_on) {
   be_in_shop();
   core.define_schema(RequestId{5}, {"shop", {}});
-  core.subscribe(RequestId{6}, kItem, Scope::kType);
+  core.subscribe(RequestId{6}, {kItem, Scope::kType});
   hear(Refused{RequestId{5}, Refusal::kSchemaMismatch, "no"});
   hear(Refused{RequestId{6}, Refusal::kUnknownType, "no"});
   BOOST_TEST((news() == Lines{"answer 5 refused", "answer 6 refused"}));
@@ -415,7 +415,7 @@ BOOST_AUTO_TEST_CASE(records_outside_of_what_is_covered_are_a_breach) {
 
 BOOST_AUTO_TEST_CASE(a_subscription_that_ends_in_the_past_is_a_breach) {
   be_in_shop();
-  core.subscribe(RequestId{2}, kItem, Scope::kType);
+  core.subscribe(RequestId{2}, {kItem, Scope::kType});
   hear(Complete{RequestId{2}, TransactionId{9}});
   BOOST_TEST(broke_the_protocol());
 }
@@ -425,7 +425,7 @@ BOOST_AUTO_TEST_CASE(pieces_hold_whole_rows_of_their_type_only) {
        {Records().create(1, {"cup", 1, 1}), Records().erase(1), Records().row(Op::kWhole, TypeId{2}, 1, {})}) {
     ClientFixture f;
     f.be_in_shop();
-    f.core.subscribe(RequestId{2}, kItem, Scope::kType);
+    f.core.subscribe(RequestId{2}, {kItem, Scope::kType});
     f.hear(Piece{RequestId{2}, wrong.bytes});
     BOOST_TEST(f.broke_the_protocol());
   }
@@ -497,7 +497,7 @@ BOOST_AUTO_TEST_CASE(garbage_never_does_more_than_close) {
       ClientFixture f;
       if (below(random, 8) > 0) f.be_subscribed();
       f.core.flush(RequestId{5});
-      if (f.core.store()->table(kItem) != nullptr) f.core.subscribe(RequestId{6}, kItem, Scope::kType);
+      if (f.core.store()->table(kItem) != nullptr) f.core.subscribe(RequestId{6}, {kItem, Scope::kType});
       for (int i = 0; i < 40 && !f.core.is_closed(); ++i) {
         Records records;
         Item item{"x", below(random, 3), below(random, 3)};

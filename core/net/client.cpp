@@ -93,7 +93,7 @@ class LinkedClient final : public Client {
   const ConnectionFacts& facts() const override { return link_->facts(); }
 
   std::shared_ptr<Pending> define_schema(SchemaDefinition definition) override { return ask(std::move(definition)); }
-  std::shared_ptr<Pending> subscribe(TypeId type, Scope scope) override { return ask(SubscribeRequest{type, scope}); }
+  std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) override { return ask(std::move(wanted)); }
   std::shared_ptr<Pending> flush() override { return ask(FlushRequest{}); }
   std::shared_ptr<Pending> collect_changes(bool is_wanted) override { return ask(CollectRequest{is_wanted}); }
 
@@ -113,13 +113,13 @@ class LinkedClient final : public Client {
   bool wait_for_transaction(TransactionId tid, Pending::Deadline deadline) override {
     return is_forked() || link_->wait_for_transaction(tid, deadline);
   }
+  bool is_forked() const override { return link_->loop().is_forked(); }
   std::optional<Status> closed() const override { return is_forked() ? forked() : link_->closed(); }
   void disconnect() override {
     if (!is_forked()) link_->disconnect();
   }
 
  private:
-  bool is_forked() const { return link_->loop().is_forked(); }
   /// The queue is the parent's, and a lock of it may have been held at the fork: only those who wait are answered.
   static void refuse_forked(const Submission& request) {
     if (request.pending != nullptr) request.pending->answer(forked());

@@ -88,7 +88,7 @@ class Client {
 
   // Requests: sent at once, answered later. After a disconnect they are answered with kDisconnected.
   virtual std::shared_ptr<Pending> define_schema(SchemaDefinition definition) = 0;
-  virtual std::shared_ptr<Pending> subscribe(TypeId type, Scope scope) = 0;
+  virtual std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) = 0;
   virtual std::shared_ptr<Pending> flush() = 0;
   /// Whether changes go into events(); answered once that holds for every later step.
   virtual std::shared_ptr<Pending> collect_changes(bool is_wanted) = 0;
@@ -117,6 +117,8 @@ class Client {
 
   /// Why the connection ended; none while it lasts.
   virtual std::optional<Status> closed() const = 0;
+  /// Whether this process is a fork of the one that opened the connection.
+  virtual bool is_forked() const = 0;
   /// Leaves. Returns at once; everything that waits is answered with kDisconnected.
   virtual void disconnect() = 0;
 };

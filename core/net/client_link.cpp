@@ -48,6 +48,15 @@ std::string refusal_of(const CommitResult& result) {
   return result.message.empty() ? "refused by the server" : result.message;
 }
 
+/// The same of a subscription.
+Status fault_of(const SubscriptionKey& wanted, const Table* table) {
+  if (table == nullptr)
+    return {Code::kInvalidArgument, "there is no type " + std::to_string(wanted.type.value) + " here"};
+  Bytes key;
+  if (wanted.scope == Scope::kIndexKey) return table->key_of_values(wanted.index, wanted.values, key);
+  return Status::ok();
+}
+
 /// For those who wait: however a connection ends, to them it is gone. Only a refusal at the door has a name of its own.
 Status answer_for(const Status& reason) {
   bool is_refusal = reason.code() == Code::kAuthentication || reason.code() == Code::kVersionMismatch;
@@ -240,12 +249,10 @@ void ClientLink::carry_out(Queued& queued) {
   }
   if (auto* definition = std::get_if<SchemaDefinition>(&queued.request)) {
     core_->define_schema(expect(std::move(queued.pending)), std::move(*definition));
-  } else if (auto* subscription = std::get_if<SubscribeRequest>(&queued.request)) {
-    if (core_->store()->table(subscription->type) == nullptr) {
-      return queued.pending->answer(
-          {Code::kInvalidArgument, "there is no type " + std::to_string(subscription->type.value) + " here"});
-    }
-    core_->subscribe(expect(std::move(queued.pending)), subscription->type, subscription->scope);
+  } else if (auto* wanted = std::get_if<SubscriptionKey>(&queued.request)) {
+    Status fault = fault_of(*wanted, core_->store()->table(wanted->type));
+    if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
+    core_->subscribe(expect(std::move(queued.pending)), std::move(*wanted));
   } else if (auto* request = std::get_if<Submission>(&queued.request)) {
     SentCommit commit{{}, std::move(request->pending), request->token, request->batch.as_of, request->batch.bytes()};
     Status fault = fault_of(request->batch);
@@ -278,7 +285,11 @@ void ClientLink::tick() {
   if (is_over_) return;
   core_->tick(monotonic_now());
   send_output();
-  if (is_over_) return;
+  if (!is_over_) expect_tick();
+}
+
+/// The next tick comes an interval from now, instead of the one that was awaited.
+void ClientLink::expect_tick() {
   tick_timer_.expires_after(tick_interval_);
   tick_timer_.async_wait([self = shared_from_this()](error_code cancelled) {
     if (!cancelled) self->guarded([&self] { self->tick(); });
@@ -334,6 +345,7 @@ void ClientLink::on_welcome(const Welcome& welcome) {
   welcome_ = welcome;
   auto quarter_us = static_cast<int64_t>(std::min<uint64_t>(welcome.heartbeat_us / 4, kTickUsMax));
   tick_interval_ = microseconds(std::max(quarter_us, kTickUsMin));
+  expect_tick();  // the one under way may come later than a server with a short heartbeat waits
   welcomed_->answer(Status::ok());
 }
 

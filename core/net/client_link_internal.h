@@ -25,15 +25,11 @@
 
 namespace odb {
 
-struct SubscribeRequest {
-  TypeId type;
-  Scope scope;
-};
 struct FlushRequest {};
 struct CollectRequest {
   bool is_wanted;
 };
-using ClientRequest = std::variant<SchemaDefinition, SubscribeRequest, Submission, FlushRequest, CollectRequest>;
+using ClientRequest = std::variant<SchemaDefinition, SubscriptionKey, Submission, FlushRequest, CollectRequest>;
 
 class ClientLink final : public ClientEvents, public ChannelEvents, public std::enable_shared_from_this<ClientLink> {
  public:
@@ -106,6 +102,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   RequestId expect(std::shared_ptr<Pending> pending);
   void send_output();
   void tick();
+  void expect_tick();
   void leave();
   void end(const Status& reason);
 

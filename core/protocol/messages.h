@@ -81,8 +81,10 @@ struct DefineSchema {
 };
 
 enum class Scope : uint8_t {
-  kNone = 0,  ///< works with the type, wants nothing of it: sees its own creations only
-  kType = 1,  ///< every object of the type
+  kNone = 0,      ///< works with the type, wants nothing of it: sees its own creations only
+  kType = 1,      ///< every object of the type
+  kIndexKey = 2,  ///< the objects with an index key; one that once had it stays covered when it loses it
+  kObjects = 3,   ///< these objects
 };
 
 /// Wants to know of a type from now on. Answered by Piece* and Complete, or by Refused.
@@ -92,7 +94,13 @@ struct Subscribe {
   RequestId request;
   TypeId type;
   Scope scope = Scope::kType;
-  void each(auto&& f) { f("request", request), f("type", type), f("scope", scope); }
+  IndexId index = {};                  ///< kIndexKey: which one, else 0
+  BytesView values = {};               ///< kIndexKey: a V value for each field of the index, else empty
+  std::vector<ObjectId> objects = {};  ///< kObjects: which ones, else empty
+  void each(auto&& f) {
+    f("request", request), f("type", type), f("scope", scope), f("index", index), f("values", values),
+        f("objects", objects);
+  }
 };
 
 /// A part of a transaction, before its CommitEnd.
@@ -230,7 +238,7 @@ struct Section {
   void each(auto&& f) { f("tid", tid), f("is_last", is_last), f("records", records); }
 };
 
-/// A part of a subscription's stream: whole rows, ascending by identity.
+/// A part of a subscription's stream: whole rows.
 struct Piece {
   static constexpr auto kKind = MessageKind::kPiece;
   static constexpr auto kName = "Piece";

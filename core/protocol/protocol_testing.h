@@ -34,7 +34,7 @@ class RandomFields {
     for (char& c : bytes) c = static_cast<char>(random_());
   }
   void fill(BytesView& bytes) { fill(kept_.emplace_back()), bytes = kept_.back(); }
-  void fill(Scope& value) { value = static_cast<Scope>(random_() % 2); }
+  void fill(Scope& value) { value = static_cast<Scope>(random_() % 4); }
   void fill(Outcome& value) { value = static_cast<Outcome>(random_() % 5); }
   void fill(KeyKind& value) { value = static_cast<KeyKind>(random_() % 5); }
   void fill(Refusal& value) { value = static_cast<Refusal>(1 + random_() % 4); }

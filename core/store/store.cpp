@@ -141,9 +141,14 @@ Status Store::apply(const Record& record) {
   return Status::ok();
 }
 
-void Store::note(const Record& record, const Table& table, bool is_new) {
+void Store::note_entry(const Table& table, ObjectId object) {
   Bytes exists;
   put_bool(exists, true);
+  changes_->write(table.id(), object, ChangeSet::kExistence, exists);
+  changes_->join(table.id(), ChangeSet::kTypeSet, {}, object);
+}
+
+void Store::note(const Record& record, const Table& table, bool is_new) {
   const std::vector<FieldLayout>& fields = table.layout().fields;
   if (record.op == Op::kDelete) {
     changes_->write(table.id(), record.object, ChangeSet::kExistence, {});
@@ -151,10 +156,7 @@ void Store::note(const Record& record, const Table& table, bool is_new) {
     for (uint32_t i = 0; i < fields.size(); ++i) changes_->write(table.id(), record.object, FieldId{i}, {});
     return;
   }
-  if (is_new) {
-    changes_->write(table.id(), record.object, ChangeSet::kExistence, exists);
-    changes_->join(table.id(), ChangeSet::kTypeSet, {}, record.object);
-  }
+  if (is_new) note_entry(table, record.object);
   for (const FieldValue& each : record.fields) {
     if (each.field.value >= fields.size()) continue;  // of a definition that is newer than this one
     const Bytes& otherwise = fields[each.field.value].default_value;
@@ -165,7 +167,12 @@ void Store::note(const Record& record, const Table& table, bool is_new) {
 void Store::put(Table& table, ObjectId object, Row* row) {
   ODB_CHECK(making_ != Step{0});
   row->step = making_;
-  link(table, object, table.find(object, making_), row);
+  const Row* before = table.find(object, making_);
+  link(table, object, before, row);
+  if (changes_ == nullptr) return;
+  if (before == nullptr) note_entry(table, object);
+  for (uint32_t i = 0; i < table.layout().fields.size(); ++i)
+    changes_->write(table.id(), object, FieldId{i}, table.value_of(*row, FieldId{i}));
 }
 
 void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
@@ -215,8 +222,31 @@ void Store::adopt(Staging& staging) {
   staging.tree_.take_all([&](ObjectId object, Row* row) { put(*table, object, row); });
   changes_ = changes;
   staging.object_count_ = 0;
-  if (!table->is_complete_at(making_)) table->complete_from_.store(making_, std::memory_order_release);
-  table->join();
+}
+
+void Store::cover_type(Table& table) {
+  ODB_CHECK(making_ != Step{0});
+  if (!table.is_complete_at(making_)) table.complete_from_.store(making_, std::memory_order_release);
+  table.join();
+}
+
+void Store::cover_key(Table& table, IndexId index, BytesView key) {
+  ODB_CHECK(making_ != Step{0});
+  table.coverage_.add_key(index, key, making_, limbo_);
+  table.join();
+}
+
+void Store::cover_object(Table& table, ObjectId object) {
+  ODB_CHECK(making_ != Step{0});
+  if (table.find(object, making_) == nullptr) table.coverage_.add_object(object, making_, limbo_);
+  table.join();
+}
+
+void Store::remember_deleted(Table& table, ObjectId object) {
+  ODB_CHECK(making_ != Step{0});
+  std::optional<ObjectId> forgotten = table.coverage_.add_deleted(object, making_, limbo_);
+  if (forgotten)
+    stale_entries_.push_back({making_, &table.coverage_.entries(), Coverage::entry_of(*forgotten), *forgotten});
 }
 
 void Store::publish(TransactionId tid) {
@@ -326,7 +356,7 @@ void Store::check() const {
 // ---- staging
 
 void Staging::put(const Record& record) {
-  drop(record.object);
+  erase(record.object);
   tree_.push(record.object, Row::of(Step{0}, record.fields));
   ++object_count_;
 }
@@ -335,20 +365,22 @@ void Staging::update(const Record& record) {
   const Row* before = tree_.head(record.object);
   if (before == nullptr) return;
   Row* after = Row::merge(Step{0}, *before, record.fields);
-  drop(record.object);
+  erase(record.object);
   tree_.push(record.object, after);
   ++object_count_;
 }
 
-void Staging::erase(ObjectId object) { drop(object); }
+void Staging::erase(ObjectId object) {
+  if (Row* row = take(object)) Row::destroy(row);
+}
 
-void Staging::drop(ObjectId object) {
+Row* Staging::take(ObjectId object) {
   Row* row = tree_.head(object);
-  if (row == nullptr) return;
-  Limbo at_once;  // nobody reads here: freed on return
+  if (row == nullptr) return nullptr;
+  Limbo at_once;  // nobody reads here: nodes are freed on return
   tree_.remove(object, at_once);
-  at_once.add(row, Row::destroy);
   --object_count_;
+  return row;
 }
 
 }  // namespace odb

@@ -113,6 +113,26 @@ void WriteSet::fold(const Table& table, IndexId index, Step step, TableWrites& w
   writes.folded = writes.touched.size();
 }
 
+namespace {
+
+auto into(std::vector<ObjectId>& found, size_t limit) {
+  return [&found, limit](ObjectId object) {
+    found.push_back(object);
+    return found.size() < limit;
+  };
+}
+
+}  // namespace
+
+void WriteSet::lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit,
+                      std::vector<ObjectId>& found) {
+  visit(table, index, key, step, into(found, limit));
+}
+
+void WriteSet::lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found) {
+  visit_type(table, step, into(found, limit));
+}
+
 const std::vector<ObjectId>& WriteSet::sorted_creations(TableWrites& writes) {
   std::vector<ObjectId>& own = writes.created;
   auto middle = own.begin() + static_cast<std::ptrdiff_t>(writes.sorted);

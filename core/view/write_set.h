@@ -46,12 +46,8 @@ class WriteSet {
 
   /// What a lookup finds in the snapshot at `step` with the writes over it: ascending by identity, at most `limit`.
   /// Stops as soon as it has enough. REQUIRES: touches(table); `found` is empty.
-  void lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit, std::vector<ObjectId>& found) {
-    visit(table, index, key, step, into(found, limit));
-  }
-  void lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found) {
-    visit_type(table, step, into(found, limit));
-  }
+  void lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit, std::vector<ObjectId>& found);
+  void lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found);
   /// The same one by one: calls f(object) until it returns false.
   template <class F>
   void visit(const Table& table, IndexId index, BytesView key, Step step, F&& f);
@@ -98,13 +94,6 @@ class WriteSet {
     size_t folded = 0;              // touches that some overlay has taken in
     std::vector<Overlay> overlays;  // index -> overlay
   };
-
-  static auto into(std::vector<ObjectId>& found, size_t limit) {
-    return [&found, limit](ObjectId object) {
-      found.push_back(object);
-      return found.size() < limit;
-    };
-  }
 
   Write& touch(const Table& table, ObjectId object, State state_if_new);
   /// The created objects of a table, in ascending order.

@@ -167,10 +167,10 @@ class World::Client : public ClientEvents {
     if (stage_ == Stage::kDefining) {
       stage_ = Stage::kSubscribing;
       for (uint32_t type = 1; type < mark_type_.value; ++type) {
-        core_->subscribe(new_request(), TypeId{type}, Scope::kType);
-        if (world_.random_.one_in(4)) core_->subscribe(new_request(), TypeId{type}, Scope::kType);
+        core_->subscribe(new_request(), {TypeId{type}, Scope::kType});
+        if (world_.random_.one_in(4)) core_->subscribe(new_request(), {TypeId{type}, Scope::kType});
       }
-      core_->subscribe(new_request(), mark_type_, Scope::kNone);
+      core_->subscribe(new_request(), {mark_type_, Scope::kNone});
     } else if (stage_ == Stage::kSubscribing && open_requests_.empty()) {
       stage_ = Stage::kReady;
       say("is ready at " + std::to_string(core_->store()->published().tid.value));
