@@ -304,6 +304,7 @@ void add_connection(nb::module_& module) {
                    "the server did not answer in time to the flush");
            })
       .def("_disconnect", [](Connection& self) { self.client->disconnect(); })
+      .def("_identity", [](const Connection& self) { return self.client->welcome().connection.value; })
       .def("_step", [](const Connection& self) { return self.store->published().step.value; })
       .def("_wait_for_step", &wait_for_step)
       .def("_transaction_id", [](const Connection& self) { return self.store->published().tid.value; });

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from object_database import _core
+from object_database.core_schema import core_schema
 from object_database.errors import FlushTimeoutError, LookupTypeError, SchemaError
 from object_database.schema import Schema
 
@@ -65,6 +66,12 @@ class DatabaseConnection(_core.Connection):
         peer = self._facts().get("peername")
         where = f" to {peer[0]}:{peer[1]}" if peer else " in this process"
         return f"<DatabaseConnection {state}{where}, transaction {self._transaction_id()}>"
+
+    @property
+    def connectionObject(self) -> Any:
+        """The core.Connection object of this connection: the server made it, and it vanishes with the connection, so
+        that others who refer to it can tell. None once disconnected."""
+        return None if self._closed_reason() is not None else core_schema.Connection.fromIdentity(self._identity())
 
     # ---- schemas and subscriptions
 

@@ -26,9 +26,9 @@ namespace odb {
 struct SubscriptionKey {
   TypeId type;
   Scope scope = Scope::kType;
-  IndexId index = {};                   ///< kIndexKey
-  Bytes values = {};                    ///< kIndexKey: a V value for each field of the index
-  std::vector<ObjectId> objects = {};   ///< kObjects: at most limits::kListItemsMax
+  IndexId index = {};                  ///< kIndexKey
+  Bytes values = {};                   ///< kIndexKey: a V value for each field of the index
+  std::vector<ObjectId> objects = {};  ///< kObjects: at most limits::kListItemsMax
 };
 
 /// What the client core tells its shell. Called from the thread that drives the core, after what it tells of is
@@ -134,9 +134,9 @@ class ClientCore {
   Bytes urgent_;  // greeting and authentication
   Bytes out_;     // everything else: waits for the welcome
   CommitSeq last_seq_;
-  CommitSeq answered_seq_;                           // results come in the order of commits
-  TransactionId section_tid_;                        // of the step begun; 0: none
-  std::map<RequestId, MessageKind> requests_;        // definitions and flushes, not answered yet
+  CommitSeq answered_seq_;                              // results come in the order of commits
+  TransactionId section_tid_;                           // of the step begun; 0: none
+  std::map<RequestId, MessageKind> requests_;           // definitions and flushes, not answered yet
   std::map<RequestId, SubscriptionKey> subscriptions_;  // not complete yet
   std::map<TypeId, Loading> loadings_;
   Instant last_heard_, last_sent_;

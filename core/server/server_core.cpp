@@ -241,7 +241,7 @@ void ServerCore::on(Connection& c, const Subscribe& subscribe) {
     case Scope::kNone: break;
     case Scope::kType: cover_type(c, stream.type); break;
     case Scope::kIndexKey: cover_key(c, stream); break;
-    case Scope::kObjects: break;                // each one is, as soon as its row is sent
+    case Scope::kObjects: break;  // each one is, as soon as its row is sent
   }
   if (stream.scope == Scope::kNone && c.streams.empty()) return send(c, Complete{subscribe.request, last_tid()});
   open_stream(c, std::move(stream));
@@ -287,9 +287,7 @@ void ServerCore::on(Connection& c, const CommitEnd& end) {
   renew_block(c, newest_creation);
 }
 
-void ServerCore::on(Connection& c, const Flush& flush) {
-  answer_behind_commits(c, Flushed{flush.request, {}});
-}
+void ServerCore::on(Connection& c, const Flush& flush) { answer_behind_commits(c, Flushed{flush.request, {}}); }
 
 /// An answer that is given when every commit that came before it is decided.
 void ServerCore::answer_behind_commits(const Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer) {

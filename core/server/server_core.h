@@ -108,7 +108,7 @@ class ServerCore {
     size_t end;
     bool is_entry;
   };
-  struct Covered {  // what a connection covers of a type (D20)
+  struct Covered {              // what a connection covers of a type (D20)
     bool is_whole = false;      // subscribed to the type
     bool is_streaming = false;  // and the stream is not through yet
     std::set<std::pair<IndexId, Bytes>> keys;
