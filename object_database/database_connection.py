@@ -13,7 +13,7 @@ from typing import Any
 
 from object_database import _core
 from object_database.core_schema import core_schema
-from object_database.errors import FlushTimeoutError, LookupTypeError, SchemaError
+from object_database.errors import DisconnectedException, FlushTimeoutError, LookupTypeError, SchemaError
 from object_database.schema import Schema
 
 __all__ = ["DatabaseConnection"]
@@ -86,6 +86,8 @@ class DatabaseConnection(_core.Connection):
         if not isinstance(schema, Schema):
             raise SchemaError(f"{schema!r} is not a Schema")
         schema.freeze()
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)  # also where nothing is left to ask the server for
         if all(self._is_bound(database_type) for database_type in schema._database_types()):
             return
         self._define_schema(schema.name, schema._database_types(), _seconds(timeout))
