@@ -30,7 +30,22 @@ from object_database import _core
 from object_database.errors import SchemaError
 from object_database.types import field_spec, from_union, is_union
 
-__all__ = ["Index", "Indexed", "Object", "Schema", "SubscribeLazilyByDefault"]
+__all__ = [
+    "DatabaseObjectBase",
+    "FieldDefinition",
+    "FieldId",
+    "Index",
+    "IndexId",
+    "IndexValue",
+    "Indexed",
+    "Object",
+    "ObjectFieldId",
+    "ObjectId",
+    "Schema",
+    "SchemaDefinition",
+    "SubscribeLazilyByDefault",
+    "TypeDefinition",
+]
 
 _T = TypeVar("_T")
 _Class = TypeVar("_Class", bound=type)
@@ -38,6 +53,47 @@ _Class = TypeVar("_Class", bound=type)
 _RESERVED_FIELDS = frozenset(name for name in dir(_core.Object) if not name.startswith("__"))
 _MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__", "_abc_impl"})  # of the class itself; no members
 _NO_DEFAULT: Any = object()
+
+
+# ---- the names of things, as views and conflicts speak of them
+
+ObjectId = int
+FieldId = int
+IndexValue = bytes
+
+
+class ObjectFieldId(NamedTuple):
+    """One field of one object: the key of a stored value."""
+
+    objId: ObjectId
+    fieldId: FieldId
+    isIndexValue: bool = False
+
+
+class IndexId(NamedTuple):
+    """One value of one index: the key of a set of objects."""
+
+    fieldId: FieldId
+    indexValue: IndexValue
+
+
+class TypeDefinition(NamedTuple):
+    """The names of a type's fields and indexes, sorted, the hidden one of existence included."""
+
+    fields: tuple[str, ...]
+    indices: tuple[str, ...]
+
+
+SchemaDefinition = dict[str, TypeDefinition]  # a type's name -> its definition
+
+
+class FieldDefinition(NamedTuple):
+    """A field or index by its names."""
+
+    schema: str
+    typename: str
+    fieldname: str
+
 
 
 class Index:
@@ -87,6 +143,9 @@ else:
 
         def __class_getitem__(cls, annotation: Any) -> _IndexedField:
             return _IndexedField(annotation)
+
+
+DatabaseObjectBase = Object
 
 
 def SubscribeLazilyByDefault(cls: _Class) -> _Class:
