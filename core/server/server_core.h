@@ -96,6 +96,10 @@ class ServerCore {
     RequestId request;
     uint64_t after_commits;  // to be answered when so many commits are decided
   };
+  struct HeldDefinition {
+    ConnectionId connection;
+    DefineSchema define;
+  };
   struct Slice {
     size_t begin;
     size_t end;
@@ -148,6 +152,7 @@ class ServerCore {
   void send_sections(Connection& c, TransactionId tid, BytesView records);
   void answer(const DecidedCommit& commit);
   void answer_flushes();
+  void take_held_definitions();
   void renew_block(Connection& c, ObjectId newest_creation);
   void open_stream(Connection& c, Stream stream);
   bool stream_piece(Connection& c);
@@ -165,6 +170,7 @@ class ServerCore {
   std::vector<Connection*> receivers_;     // scratch of announce()
   Bytes gathered_;                         // scratch of announce()
   std::deque<WaitingFlush> flushes_;
+  std::vector<HeldDefinition> held_definitions_;  // with a new unique index, until the group in flight is decided
   size_t uploads_bytes_ = 0;
   size_t streams_open_ = 0;
   int64_t blocks_given_ = 0;  // block 0 is the server's own
