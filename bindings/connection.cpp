@@ -78,7 +78,7 @@ TypeDefinition definition_of(const DatabaseType& type) {
   for (const IndexSpec& index : type.indexes) {
     std::vector<std::string> fields;
     for (size_t position : index.fields) fields.emplace_back(PyUnicode_AsUTF8(type.fields[position].name));
-    definition.indexes.push_back({PyUnicode_AsUTF8(index.name), std::move(fields)});
+    definition.indexes.push_back({PyUnicode_AsUTF8(index.name), std::move(fields), index.is_unique});
   }
   return definition;
 }

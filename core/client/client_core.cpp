@@ -232,7 +232,7 @@ Status ClientCore::define(const MappedType& type, const std::map<std::string, Ty
     }
     if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
       return protocol_error("an index over no field, or over too many");
-    layout.indexes.push_back({index.name, index.fields});
+    layout.indexes.push_back({index.name, index.fields, index.is_unique});
   }
   if (const Table* known = store_->table(type.id)) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();

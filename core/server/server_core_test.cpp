@@ -340,6 +340,33 @@ BOOST_AUTO_TEST_CASE(commits_of_a_connection_that_left_are_carried_out_and_answe
   BOOST_TEST(core.figures().objects == 1u);
 }
 
+// D15: the members of a group in flight were checked without the index.
+BOOST_AUTO_TEST_CASE(a_new_unique_index_waits_for_the_group_in_flight) {
+  ConnectionId writer = join_subscribed(), definer = join_shop(), gone = join_shop();
+  send_commit(writer, Records().create(own(writer, 64), {"cup", 1, 1}).create(own(writer, 65), {"cup", 1, 2}));
+  core.start_group();
+  DefineSchema wanted{RequestId{3}, {"shop", {{"Item", {{"name", "str", {}}}, {{"name", {"name"}, true}}}}}};
+  say(definer, wanted);
+  say(gone, wanted);
+  core.disconnected(gone);
+  BOOST_TEST(heard(definer).empty());
+  core.finish_group(true);
+  BOOST_TEST((heard(definer) == Lines{"Refused 3"}));
+  commit(writer, Records().update(own(writer, 65), kName, str_value("jug")));
+  say(definer, wanted);
+  BOOST_TEST((heard(definer) == Lines{"SchemaMapping"}));
+  frames(writer);
+  commit(writer, Records().update(own(writer, 65), kName, str_value("cup")));
+  std::vector<KeptFrame> answer = frames(writer);
+  BOOST_TEST_REQUIRE(answer.size() == 1u);
+  auto result = answer[0].as<CommitResult>();
+  BOOST_TEST((result.outcome == Outcome::kUniqueViolation));
+  BOOST_TEST(result.object.value == own(writer, 64));
+  BOOST_TEST(result.message ==
+             "shop.Item.name is unique: shop.Item(id=" + std::to_string(own(writer, 65)) +
+                 ") cannot have the value 'cup', which shop.Item(id=" + std::to_string(own(writer, 64)) + ") has");
+}
+
 BOOST_AUTO_TEST_CASE(a_flush_is_answered_behind_every_commit_before_it) {
   ConnectionId writer = join_subscribed(), flusher = join_subscribed();
   send_commit(writer, Records().create(own(writer, 64), {"cup", 1, 1}));
