@@ -302,4 +302,6 @@ def commit_error(
         return TransactionTooOldError(conflict, message=text, as_of=as_of)
     if outcome == 3:
         return ObjectDoesntExistException(obj, f"{_described(conflict)} was written although it does not exist")
+    if outcome == 5:
+        return TransactionTooLargeError(message)
     return ServerError(message)

@@ -254,6 +254,7 @@ enum class Outcome : uint8_t {
   kTooOld = 2,        ///< as_of lies before what the server remembers (C2)
   kNoSuchObject = 3,  ///< a written object does not exist
   kServerError = 4,   ///< the store refused
+  kTooLarge = 5,      ///< over a limit of the server
 };
 
 enum class KeyKind : uint8_t { kNone = 0, kField = 1, kExistence = 2, kIndexKey = 3, kTypeSet = 4 };

@@ -16,8 +16,8 @@ Outcome outcome_of(Verdict verdict) {
     case Verdict::kTooOld: return Outcome::kTooOld;
     case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
     case Verdict::kRefusedByStore:
-    case Verdict::kIdentityInUse:
-    case Verdict::kRowTooLarge: return Outcome::kServerError;
+    case Verdict::kIdentityInUse: return Outcome::kServerError;
+    case Verdict::kRowTooLarge: return Outcome::kTooLarge;
   }
   return Outcome::kServerError;
 }
@@ -29,7 +29,7 @@ std::string message_of(const DecidedCommit& commit) {
     return "identity " + std::to_string(commit.decisive.object.value) + " is in use already";
   if (commit.verdict == Verdict::kRowTooLarge)
     return "the values of object " + std::to_string(commit.decisive.object.value) + " would take more than " +
-           std::to_string(limits::kRowBytesMax) + " bytes; put large values into objects of their own";
+           std::to_string(limits::kRowBytesMax >> 20) + " MiB; put large values into objects of their own";
   return {};
 }
 
@@ -170,7 +170,7 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
     return say_goodbye(c, Farewell::kAuthentication, "the token is not the one this server was started with");
   if (step.verdict == AuthVerdict::kContinue) return;
   c.state = ServerState::kReady;
-  c.frames.set_limit(limits::kFrameBytesMax);
+  c.frames.set_limits(limits::kFrameBytesMax);
   c.authentication.reset();
   c.last_beat = now;
   c.identity = ObjectId{++own_identities_};

@@ -84,7 +84,10 @@ struct ServerFixture {
   }
   void send_commit(ConnectionId id, const Records& records, const Bytes& reads = {}) {
     CommitSeq seq{++seqs[id]};
-    say(id, CommitPart{seq, records.bytes, reads});
+    BytesView rest = records.bytes;
+    for (; rest.size() > limits::kCommitPieceBytesMax; rest.remove_prefix(limits::kCommitPieceBytesMax))
+      say(id, CommitPart{seq, rest.substr(0, limits::kCommitPieceBytesMax), {}});
+    say(id, CommitPart{seq, rest, reads});
     say(id, CommitEnd{seq, core.store().published().tid, false});
   }
   void run_groups(bool was_persisted = true) {
@@ -484,7 +487,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_grows_too_large_to_travel_is_refused) {
   int64_t object = own(writer, 64);
   commit(writer, Records().row(Op::kCreate, TypeId{2}, object, {half}));
   commit(writer, Records().update(TypeId{2}, object, {{FieldId{1}, half}}));
-  BOOST_TEST(heard(writer).back() == "CommitResult 2 server error through 1");
+  BOOST_TEST(heard(writer).back() == "CommitResult 2 too large through 1");
   commit(writer, Records().update(TypeId{2}, object, {{FieldId{1}, str_value("small")}}));
   BOOST_TEST(heard(writer).back() == "CommitResult 3 accepted as 2 through 2");
 }
