@@ -321,4 +321,6 @@ def commit_error(
         return ObjectDoesntExistException(obj, f"{_described(conflict)} was written although it does not exist")
     if outcome == 5:
         return UniqueViolationError(conflict._replace(kind="unique"), message=message)
+    if outcome == 6:
+        return TransactionTooLargeError(message)
     return ServerError(message)

@@ -93,7 +93,7 @@ class MessageDecoder {
   void take(TypeDefinition& t) { take(t.name), take(t.fields), take(t.indexes); }
   void take(SchemaDefinition& s) { take(s.name), take(s.types); }
   void take(Scope& value) { take_enum(value, Scope::kNone, Scope::kObjects); }
-  void take(Outcome& value) { take_enum(value, Outcome::kAccepted, Outcome::kUniqueViolation); }
+  void take(Outcome& value) { take_enum(value, Outcome::kAccepted, Outcome::kTooLarge); }
   void take(KeyKind& value) { take_enum(value, KeyKind::kNone, KeyKind::kTypeSet); }
   void take(Refusal& value) { take_enum(value, Refusal::kSchemaMismatch, Refusal::kTooLarge); }
   void take(Farewell& value) { take_enum(value, Farewell::kStopping, Farewell::kServer); }

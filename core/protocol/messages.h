@@ -264,6 +264,7 @@ enum class Outcome : uint8_t {
   kNoSuchObject = 3,     ///< a written object does not exist
   kServerError = 4,      ///< the store refused
   kUniqueViolation = 5,  ///< another object has a value that may be there once (D15)
+  kTooLarge = 6,         ///< over a limit of the server
 };
 
 enum class KeyKind : uint8_t { kNone = 0, kField = 1, kExistence = 2, kIndexKey = 3, kTypeSet = 4 };

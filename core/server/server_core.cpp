@@ -17,8 +17,8 @@ Outcome outcome_of(Verdict verdict) {
     case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
     case Verdict::kUniqueViolation: return Outcome::kUniqueViolation;
     case Verdict::kRefusedByStore:
-    case Verdict::kIdentityInUse:
-    case Verdict::kRowTooLarge: return Outcome::kServerError;
+    case Verdict::kIdentityInUse: return Outcome::kServerError;
+    case Verdict::kRowTooLarge: return Outcome::kTooLarge;
   }
   return Outcome::kServerError;
 }
@@ -30,7 +30,7 @@ std::string message_of(const DecidedCommit& commit, const Store& store) {
     return "identity " + std::to_string(commit.decisive.object.value) + " is in use already";
   if (commit.verdict == Verdict::kRowTooLarge)
     return "the values of object " + std::to_string(commit.decisive.object.value) + " would take more than " +
-           std::to_string(limits::kRowBytesMax) + " bytes; put large values into objects of their own";
+           std::to_string(limits::kRowBytesMax >> 20) + " MiB; put large values into objects of their own";
   if (commit.verdict == Verdict::kUniqueViolation) {
     const TypeLayout& layout = store.table(commit.decisive.type)->layout();
     auto named = [&](ObjectId object) { return layout.qualified_name() + "(id=" + std::to_string(object.value) + ")"; };
@@ -187,7 +187,7 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
     return say_goodbye(c, Farewell::kAuthentication, "the token is not the one this server was started with");
   if (step.verdict == AuthVerdict::kContinue) return;
   c.state = ServerState::kReady;
-  c.frames.set_limit(limits::kFrameBytesMax);
+  c.frames.set_limits(limits::kFrameBytesMax);
   c.authentication.reset();
   c.last_beat = now;
   c.identity = ObjectId{++own_identities_};

@@ -408,7 +408,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_grows_too_large_to_travel_is_refused) {
   int64_t object = own(writer, 64);
   commit(writer, Records().row(Op::kCreate, TypeId{2}, object, {half}));
   commit(writer, Records().update(TypeId{2}, object, {{FieldId{1}, half}}));
-  BOOST_TEST(heard(writer).back() == "CommitResult 2 server error through 1");
+  BOOST_TEST(heard(writer).back() == "CommitResult 2 too large through 1");
   commit(writer, Records().update(TypeId{2}, object, {{FieldId{1}, str_value("small")}}));
   BOOST_TEST(heard(writer).back() == "CommitResult 3 accepted as 2 through 2");
 }

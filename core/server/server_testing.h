@@ -82,7 +82,10 @@ struct ServerFixture {
   }
   void send_commit(ConnectionId id, const Records& records, const Bytes& reads = {}) {
     CommitSeq seq{++seqs[id]};
-    say(id, CommitPart{seq, records.bytes, reads});
+    BytesView rest = records.bytes;
+    for (; rest.size() > limits::kCommitPieceBytesMax; rest.remove_prefix(limits::kCommitPieceBytesMax))
+      say(id, CommitPart{seq, rest.substr(0, limits::kCommitPieceBytesMax), {}});
+    say(id, CommitPart{seq, rest, reads});
     say(id, CommitEnd{seq, core.store().published().tid, false});
   }
   void run_groups(bool was_persisted = true) {

@@ -97,7 +97,7 @@ class World::Auditor {
 
   World& world_;
   ConnectionId id_;
-  FrameReader frames_{limits::kFrameBytesMax};
+  FrameReader frames_{limits::kFrameBytesMax, limits::kMessageBytesMax};
   Bytes records_;
 };
 
