@@ -37,7 +37,7 @@ FORMATTED_CPP = $$(find $(wildcard core bindings fuzz benchmarks tests) -name '*
 help:
 	@echo 'build        install the package into .venv, ready to use: source .venv/bin/activate'
 	@echo 'demo         server, producer and consumer together for a few seconds'
-	@echo 'test         lint, C++ tests, 100 simulator seeds, Python and repository tests (at most 10 minutes on 2 cores)'
+	@echo 'test         lint, C++ tests, simulator over 1,000 seeds, Python and repository tests (at most 10 minutes on 2 cores)'
 	@echo 'test-core    C++ tests alone'
 	@echo 'test-python  Python and repository tests alone          TESTS=tests/unit  ARGS="-k view"'
 	@echo 'test-asan    everything under AddressSanitizer and UndefinedBehaviorSanitizer    ASAN_MARKERS=sanitizer for the short run'
@@ -108,12 +108,15 @@ build/fuzz/build.ninja: CMakeLists.txt | .venv/ready
 	@[ -n "$(CLANGXX)" ] || { echo 'missing: clang++ 16 or later, for the fuzz targets. Debian, Ubuntu: apt-get install clang-19 libclang-rt-19-dev' >&2; exit 1; }
 	$(CONFIGURE) -DCMAKE_CXX_COMPILER="$(CLANGXX)" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DODB_BUILD_FUZZ=ON
 
-# $(call run_core,build folder,command prefix,simulator seeds): every C++ program that was built there
+# $(call run_core,build folder,command prefix,simulator seeds): every C++ program that was built there, and the golden scripts
 define run_core
 for program in odb_core_tests odb_net_tests; do \
   if [ -x $(1)/$$program ]; then echo "-- $$program"; $(2) $(1)/$$program --color_output=no; fi; \
 done; \
-if [ $(3) -gt 0 ] && [ -x $(1)/odb_sim ]; then echo '-- odb_sim'; $(2) $(1)/odb_sim --first-seed $(FIRST_SEED) --seeds $(3); fi
+if [ -x $(1)/odb_sim ]; then \
+  echo '-- odb_sim'; $(2) $(1)/odb_sim --scripts tests/scripts --seeds 5; \
+  if [ $(3) -gt 0 ]; then $(2) $(1)/odb_sim --first-seed $(FIRST_SEED) --seeds $(3) --jobs $(JOBS); fi; \
+fi
 endef
 
 test-core: build/core-release/build.ninja
@@ -124,7 +127,8 @@ test-core: build/core-release/build.ninja
 sim: build/core-release/build.ninja
 	@echo '== simulator: $(SEEDS) seeds from $(FIRST_SEED)'
 	@$(BUILD) build/core-release --target odb_sim
-	@build/core-release/odb_sim --first-seed $(FIRST_SEED) --seeds $(SEEDS)
+	@build/core-release/odb_sim --scripts tests/scripts --seeds 20
+	@build/core-release/odb_sim --first-seed $(FIRST_SEED) --seeds $(SEEDS) --jobs $(JOBS)
 
 # ---- tests ------------------------------------------------------------------------------------------------------------------------
 
@@ -135,7 +139,7 @@ test-python: .venv/installed
 test:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-core
-	@$(MAKE) --no-print-directory sim SEEDS=100
+	@$(MAKE) --no-print-directory sim
 	@$(MAKE) --no-print-directory test-python
 
 test-asan: test-asan-core test-asan-python

@@ -74,7 +74,7 @@ TypeDefinition definition_of(const DatabaseType& type) {
   for (const IndexSpec& index : type.indexes) {
     std::vector<std::string> fields;
     for (size_t position : index.fields) fields.emplace_back(PyUnicode_AsUTF8(type.fields[position].name));
-    definition.indexes.push_back({PyUnicode_AsUTF8(index.name), std::move(fields)});
+    definition.indexes.push_back({PyUnicode_AsUTF8(index.name), std::move(fields), index.is_unique});
   }
   return definition;
 }
@@ -331,6 +331,7 @@ void add_connection(nb::module_& module) {
                    "the server did not answer in time to the flush");
            })
       .def("_disconnect", [](Connection& self) { self.client->disconnect(); })
+      .def("_identity", [](const Connection& self) { return self.client->welcome().connection.value; })
       .def("_step", [](const Connection& self) { return self.store->published().step.value; })
       .def("_wait_for_step", &wait_for_step)
       .def("_wait_for_transaction", &wait_for_transaction)

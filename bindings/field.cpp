@@ -127,10 +127,11 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   encoded.clear();
   const FieldSpec& spec = bound.type->fields[position];
   if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
-  if (encoded.size() > limits::kRowBytesMax) {
-    set_error("TransactionTooLargeError", spec.where + ": a value of " + std::to_string(encoded.size()) +
-                                              " bytes; the values of an object may take " +
-                                              std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
+  if (encoded.size() > limits::kValueBytesMax) {
+    set_error("TransactionTooLargeError",
+              spec.where + ": a value of " + std::to_string(encoded.size()) + " bytes; a value may take " +
+                  std::to_string(limits::kValueBytesMax >> 20) + " MiB, all values of an object " +
+                  std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
     return false;
   }
   uint32_t mark = bound.fields[position].value + 1;
@@ -138,6 +139,7 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   if (view.notes != nullptr) [[unlikely]]
     keys_before = keys_for_note(view, *bound.table, identity_of(handle), mark);
   Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
+  if (encoded.capacity() > limits::kCommitPartBytes) encoded = {};  // after something large, small again
   if (presence == Presence::kHere) [[likely]]
     return check_size(*view.transaction) &&
            (view.notes == nullptr || note_write(view, *bound.table, identity_of(handle), mark, keys_before));

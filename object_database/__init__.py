@@ -25,10 +25,11 @@ from object_database.errors import (
     ObjectDoesntExistException,
     RevisionConflictException,
     SchemaMismatchError,
+    UniqueViolationError,
 )
 from object_database.inmem_server import InMemServer
 from object_database.persistence import InMemoryPersistence
-from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault
+from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault, Unique
 from object_database.tcp_server import TcpServer, connect
 from object_database.types import OneOf
 from object_database.view import MaskView, Transaction, View, current_transaction, revisionConflictRetry
@@ -53,6 +54,8 @@ __all__ = [
     "SubscribeLazilyByDefault",
     "TcpServer",
     "Transaction",
+    "Unique",
+    "UniqueViolationError",
     "View",
     "__version__",
     "connect",

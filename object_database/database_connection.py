@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar, overload
 
 from object_database import _core
+from object_database.core_schema import core_schema
 from object_database.dispatcher import Dispatcher, TransactionResult
 from object_database.errors import (
     DisconnectedException,
@@ -85,6 +86,12 @@ class DatabaseConnection(_core.Connection):
         where = f" to {peer[0]}:{peer[1]}" if peer else " in this process"
         return f"<DatabaseConnection {state}{where}, transaction {self._transaction_id()}>"
 
+    @property
+    def connectionObject(self) -> Any:
+        """The core.Connection object of this connection: the server made it, and it vanishes with the connection, so
+        that others who refer to it can tell. None once disconnected."""
+        return None if self._closed_reason() is not None else core_schema.Connection.fromIdentity(self._identity())
+
     # ---- schemas and subscriptions
 
     def addSchema(self, schema: Schema, block: bool = True, timeout: float | None = None) -> None:
@@ -98,6 +105,8 @@ class DatabaseConnection(_core.Connection):
         if not isinstance(schema, Schema):
             raise SchemaError(f"{schema!r} is not a Schema")
         schema.freeze()
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)  # also where nothing is left to ask the server for
         if all(self._is_bound(database_type) for database_type in schema._database_types()):
             return
         self._check_may_wait("addSchema()")

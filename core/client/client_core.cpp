@@ -84,8 +84,8 @@ CommitSeq ClientCore::commit(const Batch& batch) {
   CommitSeq seq = last_seq_ = {last_seq_.value + 1};
   // The server puts the parts together again, so one that is too long for a frame may be cut anywhere.
   auto each_piece = [](BytesView part, auto&& send_piece) {
-    for (; !part.empty(); part.remove_prefix(std::min(part.size(), limits::kFrameBytesMax / 2)))
-      send_piece(part.substr(0, limits::kFrameBytesMax / 2));
+    for (; !part.empty(); part.remove_prefix(std::min(part.size(), limits::kCommitPieceBytesMax)))
+      send_piece(part.substr(0, limits::kCommitPieceBytesMax));
   };
   for (const Bytes& part : batch.records)
     each_piece(part, [&](BytesView records) { send(CommitPart{seq, records, {}}); });
@@ -175,7 +175,7 @@ void ClientCore::on(const Welcome& welcome) {
     return close({Code::kAuthentication, "the server did not prove that it knows the token"});
   state_ = ClientState::kReady;
   authentication_.reset();
-  frames_.set_limit(limits::kFrameBytesMax);
+  frames_.set_limits(limits::kFrameBytesMax, limits::kMessageBytesMax);
   heartbeat_us_ = static_cast<int64_t>(std::clamp<uint64_t>(welcome.heartbeat_us, 1'000, 3'600'000'000));
   if (!add_block(welcome.identities_begin)) return breach("a block of identities that is none");
   store_->advance(welcome.tid);
@@ -232,7 +232,7 @@ Status ClientCore::define(const MappedType& type, const std::map<std::string, Ty
     }
     if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
       return protocol_error("an index over no field, or over too many");
-    layout.indexes.push_back({index.name, index.fields});
+    layout.indexes.push_back({index.name, index.fields, index.is_unique});
   }
   if (const Table* known = store_->table(type.id)) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();

@@ -14,7 +14,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kCloseBound{1000};
 constexpr int64_t kTickUsMax = 250'000, kTickUsMin = 5'000;
 constexpr milliseconds kGiveUpInterval{100};
-constexpr size_t kPartFrameOverhead = 64;  // head of the frame and the fields of CommitPart around its bytes
 
 /// What a commit is refused for before it is sent: the server would close the connection over it.
 Status fault_of(const Batch& batch) {
@@ -22,10 +21,10 @@ Status fault_of(const Batch& batch) {
   for (const auto* parts : {&batch.records, &batch.reads}) {
     for (const Bytes& part : *parts) {
       bytes += part.size();
-      if (part.size() + kPartFrameOverhead > limits::kFrameBytesMax)
-        return {Code::kTransactionTooLarge, "one object of the transaction has " + std::to_string(part.size()) +
-                                                " bytes; the server takes " + std::to_string(limits::kFrameBytesMax) +
-                                                " at a time"};
+      if (parts == &batch.records && part.size() > limits::kRecordsPartBytesMax)  // only one large object makes it so
+        return {Code::kTransactionTooLarge, "the values of one object of the transaction take about " +
+                                                std::to_string(part.size()) + " bytes; at most " +
+                                                std::to_string(limits::kRowBytesMax >> 20) + " MiB are allowed"};
     }
   }
   if (bytes > limits::kTransactionBytesMax)
@@ -43,7 +42,7 @@ std::string refusal_of(const CommitResult& result) {
     case Outcome::kTooOld: return "it read a version that is too old";
     case Outcome::kNoSuchObject: return "it wrote an object that does not exist";
     case Outcome::kServerError: return "the server could not carry it out: " + result.message;
-    case Outcome::kAccepted: break;
+    default: break;  // the message says it
   }
   return result.message.empty() ? "refused by the server" : result.message;
 }

@@ -15,21 +15,29 @@ Outcome outcome_of(Verdict verdict) {
     case Verdict::kConflict: return Outcome::kConflict;
     case Verdict::kTooOld: return Outcome::kTooOld;
     case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
+    case Verdict::kUniqueViolation: return Outcome::kUniqueViolation;
     case Verdict::kRefusedByStore:
-    case Verdict::kIdentityInUse:
-    case Verdict::kRowTooLarge: return Outcome::kServerError;
+    case Verdict::kIdentityInUse: return Outcome::kServerError;
+    case Verdict::kRowTooLarge: return Outcome::kTooLarge;
   }
   return Outcome::kServerError;
 }
 
-std::string message_of(const DecidedCommit& commit) {
+std::string message_of(const DecidedCommit& commit, const Store& store) {
   if (commit.verdict == Verdict::kRefusedByStore)
     return "the server's store did not take the transaction; nothing of it was carried out";
   if (commit.verdict == Verdict::kIdentityInUse)
     return "identity " + std::to_string(commit.decisive.object.value) + " is in use already";
   if (commit.verdict == Verdict::kRowTooLarge)
     return "the values of object " + std::to_string(commit.decisive.object.value) + " would take more than " +
-           std::to_string(limits::kRowBytesMax) + " bytes; put large values into objects of their own";
+           std::to_string(limits::kRowBytesMax >> 20) + " MiB; put large values into objects of their own";
+  if (commit.verdict == Verdict::kUniqueViolation) {
+    const TypeLayout& layout = store.table(commit.decisive.type)->layout();
+    auto named = [&](ObjectId object) { return layout.qualified_name() + "(id=" + std::to_string(object.value) + ")"; };
+    return layout.qualified_name() + "." + layout.indexes[commit.decisive.number].name +
+           " is unique: " + named(commit.decisive.claimant) + " cannot have the value " + commit.decisive.shown +
+           ", which " + named(commit.decisive.object) + " has";
+  }
   return {};
 }
 
@@ -179,7 +187,7 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
     return say_goodbye(c, Farewell::kAuthentication, "the token is not the one this server was started with");
   if (step.verdict == AuthVerdict::kContinue) return;
   c.state = ServerState::kReady;
-  c.frames.set_limit(limits::kFrameBytesMax);
+  c.frames.set_limits(limits::kFrameBytesMax);
   c.authentication.reset();
   c.last_beat = now;
   c.identity = ObjectId{++own_identities_};
@@ -194,6 +202,8 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
 }
 
 void ServerCore::on(Connection& c, const DefineSchema& define) {
+  if (engine_.is_in_flight() && catalogue_.adds_unique_index(define.definition))
+    return held_definitions_.push_back({c.id, define});
   provide_connection_objects(define.definition);
   Result<std::vector<TypeId>> types = catalogue_.define(define.definition);
   if (!types.is_ok()) {
@@ -334,7 +344,15 @@ void ServerCore::finish_group(bool was_persisted) {
     if (is_accepted) announce(commit);
     answer(commit);
   });
+  take_held_definitions();
   give_waiting_answers();
+}
+
+void ServerCore::take_held_definitions() {
+  for (const HeldDefinition& held : std::exchange(held_definitions_, {})) {
+    auto at = connections_.find(held.connection);
+    if (at != connections_.end() && at->second->state == ServerState::kReady) on(*at->second, held.define);
+  }
 }
 
 // ---- coverage
@@ -513,7 +531,7 @@ void ServerCore::answer(const DecidedCommit& commit) {
   result.key = commit.decisive.key.substr(0, limits::kNameBytesMax);  // for people: its beginning says enough
   result.written_at = commit.decisive.written_at;
   result.won_by = commit.decisive.won_by;
-  result.message = message_of(commit);
+  result.message = message_of(commit, store_);
   send(c, result);
 }
 

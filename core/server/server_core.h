@@ -103,6 +103,10 @@ class ServerCore {
     std::variant<Flushed, Welcome, SchemaMapping> answer;
     uint64_t after_commits;  // to be given when so many commits are decided
   };
+  struct HeldDefinition {
+    ConnectionId connection;
+    DefineSchema define;
+  };
   struct Slice {  // of the commit's records, or of entries_
     size_t begin;
     size_t end;
@@ -179,6 +183,7 @@ class ServerCore {
   void answer(const DecidedCommit& commit);
   void answer_behind_commits(const Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();
+  void take_held_definitions();
   void provide_connection_objects(const SchemaDefinition& definition);
   void put_connection_object(Bytes& records, const Connection& c) const;
   void remove_connection_object(const Connection& c);
@@ -206,6 +211,7 @@ class ServerCore {
   Bytes entries_;                          // scratch of announce(): whole rows of objects that came in
   Bytes gathered_;                         // scratch
   std::deque<WaitingAnswer> answers_;
+  std::vector<HeldDefinition> held_definitions_;  // with a new unique index, until the group in flight is decided
   size_t uploads_bytes_ = 0;
   size_t streams_open_ = 0;
   int64_t blocks_given_ = 0;  // block 0 is the server's own

@@ -1,109 +1,214 @@
 #include "tests/simulation/history.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace odb::simulation {
+namespace {
 
-void Model::apply(const Record& record, const Catalog& catalog) {
-  auto at = objects_.find(record.object);
-  ODB_CHECK((at == objects_.end()) == (record.op == Op::kCreate), record.object.value);
-  if (record.op == Op::kDelete) {
-    objects_.erase(at);
-    return;
-  }
-  Object object = record.op == Op::kCreate ? Object{record.type, catalog.at(record.type).defaults} : *at->second;
-  ODB_CHECK(object.type == record.type, record.object.value);
-  for (const FieldValue& field : record.fields)
-    if (!field.value.empty()) object.values.at(field.field.value) = Bytes(field.value);
-  objects_[record.object] = std::make_shared<const Object>(std::move(object));
+// Names of what can be read, for the dependency graph.
+Bytes object_key(ObjectId object) { return "object " + std::to_string(object.value); }
+Bytes field_key(ObjectId object, FieldId field) {
+  return "field " + std::to_string(object.value) + "." + std::to_string(field.value);
 }
-
-std::vector<ObjectId> Model::of_type(TypeId type) const {
-  std::vector<ObjectId> found;
-  for (const auto& [id, object] : objects_)
-    if (object->type == type) found.push_back(id);
-  return found;
-}
-
-std::map<Bytes, std::vector<ObjectId>> Model::index(TypeId type, const std::vector<FieldId>& fields) const {
-  std::map<Bytes, std::vector<ObjectId>> out;
-  for (const auto& [id, object] : objects_) {
-    if (object->type != type) continue;
-    Bytes key;
-    for (FieldId field : fields) append_key(key, object->values[field.value]);
-    out[key].push_back(id);
+Bytes type_key(TypeId type) { return "all of type " + std::to_string(type.value); }
+Bytes index_key(TypeId type, IndexId index, BytesView key) {
+  Bytes out = "key " + std::to_string(type.value) + "." + std::to_string(index.value) + " ";
+  for (char c : key) {
+    out += "0123456789abcdef"[static_cast<uint8_t>(c) >> 4];
+    out += "0123456789abcdef"[static_cast<uint8_t>(c) & 15];
   }
   return out;
 }
 
+Bytes key_of(const Observation& seen) {
+  switch (seen.kind) {
+    case Observation::Kind::kField: return field_key(seen.object, seen.field);
+    case Observation::Kind::kIndexKey: return index_key(seen.type, seen.index, seen.key);
+    case Observation::Kind::kType: return type_key(seen.type);
+  }
+  return {};
+}
+
+}  // namespace
+
+// ---- what is told
+
+void History::saw(uint64_t number, uint64_t session, TransactionId as_of, std::vector<Observation> observations) {
+  ODB_CHECK(as_of <= last(), as_of.value, last().value);
+  verify_seen(at(as_of), as_of, observations);
+  moments_.push_back({number, false});
+  seen_[number] = {session, as_of, std::move(observations)};
+}
+
 void History::accepted(TransactionId tid, BytesView records) {
   ODB_CHECK(tid.value == models_.size(), tid.value, models_.size());  // C3, and nothing is missed
-  Model next = models_.back();
+  const Model& before = models_.back();
+  Model next = before;
   uint64_t number = 0;
   RecordReader reader(records);
   for (Record record; reader.next(record);) {
+    std::shared_ptr<const Model::Object> old;
+    if (record.op != Op::kCreate) old = before.objects().at(record.object);
+    if (record.op == Op::kCreate) ODB_CHECK(created_.insert(record.object).second, record.object.value);  // D28
     next.apply(record, catalog_);
+    note_writes(tid, record, old.get(), next.find(record.object));
     if (record.type == mark_type_) number = static_cast<uint64_t>(Reader(record.fields.at(0).value).integer());
   }
   ODB_CHECK(reader.is_ok());
-  ODB_CHECK(intents_.contains(number), number, tid.value);
+  ODB_CHECK(seen_.contains(number), number, tid.value);
   ODB_CHECK(committed_.emplace(number, tid).second, number);  // carried out once
-  verify_serial(models_.back(), tid, intents_[number]);
+  verify_seen(before, tid, seen_[number].observations);
   models_.push_back(std::move(next));
+  numbers_.push_back(number);
 }
 
-void History::verify_serial(const Model& before, TransactionId tid,
-                            const std::vector<Observation>& observations) const {
-  for (const Observation& seen : observations) {
-    if (seen.kind == Observation::Kind::kField) {
-      const Model::Object* object = before.find(seen.object);
-      ODB_CHECK(object != nullptr, tid.value, seen.object.value);
-      ODB_CHECK(object->values[seen.field.value] == seen.value, tid.value, seen.object.value, seen.field.value);
-    } else if (seen.kind == Observation::Kind::kType) {
-      ODB_CHECK(before.of_type(seen.type) == seen.objects, tid.value, seen.objects.size());
-    } else {
-      auto index = before.index(seen.type, catalog_.at(seen.type).indexes[seen.index.value]);
-      ODB_CHECK(index[seen.key] == seen.objects, tid.value, seen.index.value, seen.objects.size());
-    }
-  }
-}
-
-void History::answered_accepted(uint64_t number, TransactionId tid) const {
+void History::answered_accepted(uint64_t number, TransactionId tid) {
   auto at = committed_.find(number);
   ODB_CHECK(at != committed_.end(), number);
   ODB_CHECK(at->second == tid, at->second.value, tid.value);
+  ends(number);
 }
+
+void History::note_writes(TransactionId tid, const Record& record, const Model::Object* before,
+                          const Model::Object* after) {
+  auto note = [&](const Bytes& key) {
+    std::vector<TransactionId>& writers = versions_[key];
+    if (writers.empty() || writers.back() != tid) writers.push_back(tid);
+  };
+  if (record.op == Op::kUpdate) {
+    for (const FieldValue& field : record.fields) note(field_key(record.object, field.field));
+  } else {
+    const Model::Object& object = before == nullptr ? *after : *before;
+    for (uint32_t field = 0; field < object.values.size(); ++field) note(field_key(record.object, FieldId{field}));
+    note(object_key(record.object));
+    note(type_key(record.type));
+  }
+  const auto& indexes = catalog_.at(record.type).indexes;
+  for (uint32_t i = 0; i < indexes.size(); ++i) {
+    Bytes key_before = before == nullptr ? Bytes() : simulation::key_of(*before, indexes[i]);
+    Bytes key_after = after == nullptr ? Bytes() : simulation::key_of(*after, indexes[i]);
+    if (key_before == key_after) continue;
+    if (before != nullptr) note(index_key(record.type, IndexId{i}, key_before));
+    if (after != nullptr) note(index_key(record.type, IndexId{i}, key_after));
+  }
+}
+
+// ---- what was seen
+
+void History::verify_seen(const Model& model, TransactionId tid, const std::vector<Observation>& observations) const {
+  for (const Observation& seen : observations) {
+    if (seen.kind == Observation::Kind::kField) {
+      const Model::Object* object = model.find(seen.object);
+      ODB_CHECK(object != nullptr, tid.value, seen.object.value);
+      ODB_CHECK(object->values[seen.field.value] == seen.value, tid.value, seen.object.value, seen.field.value);
+    } else if (seen.kind == Observation::Kind::kType) {
+      ODB_CHECK(model.of_type(seen.type) == seen.objects, tid.value, seen.objects.size());
+    } else {
+      ODB_CHECK(model.with_key(seen.type, seen.index, seen.key, catalog_) == seen.objects, tid.value, seen.index.value,
+                seen.objects.size());
+    }
+  }
+}
+
+void History::verify(const View& view, const Store& store, const Coverage& coverage) const {
+  TransactionId tid = view.version().tid;
+  ODB_CHECK(tid <= last(), tid.value, last().value);
+  for (const auto& [type, facts] : catalog_) {
+    const Table* table = store.table(type);
+    if (table == nullptr) continue;
+    bool is_covered = coverage.types.contains(type);
+    if (is_covered) ODB_CHECK(view.is_complete(*table), tid.value, type.value);  // re-subscribing takes nothing away
+    verify_type(view, store, *table, is_covered);
+  }
+}
+
+void History::verify_type(const View& view, const Store& store, const Table& table, bool is_covered) const {
+  TransactionId tid = view.version().tid;
+  TypeId type = table.id();
+  const Model& model = at(tid);
+  bool is_whole = is_covered || view.is_complete(table);
+  std::vector<ObjectId> here, found;
+  view.lookup_type(table, SIZE_MAX, here);
+  if (is_whole) ODB_CHECK(here == model.of_type(type), tid.value, type.value, here.size());  // V1, S1
+  for (ObjectId object : here) {
+    const Model::Object* expected = model.find(object);
+    ODB_CHECK(expected != nullptr, tid.value, object.value);  // nothing outlives its deletion
+    verify_object(view, table, object, *expected);
+  }
+  if (!is_whole) {
+    for (ObjectId object : model.of_type(type)) {
+      Presence presence = view.exists(table, object);
+      ODB_CHECK(presence != Presence::kGone, tid.value, object.value);
+      if (store.owns(object)) ODB_CHECK(presence == Presence::kHere, tid.value, object.value);  // D20
+    }
+  }
+  uint32_t index_count = static_cast<uint32_t>(catalog_.at(type).indexes.size());
+  for (uint32_t i = 0; i < index_count; ++i) {
+    for (const auto& [key, members] : model.index(type, IndexId{i}, catalog_)) {
+      found.clear();
+      view.lookup(table, IndexId{i}, key, SIZE_MAX, found);
+      bool is_right = is_whole ? found == members : std::ranges::includes(members, found);
+      ODB_CHECK(is_right, tid.value, type.value, i, found.size(), members.size());  // S2
+    }
+  }
+}
+
+void History::verify_object(const View& view, const Table& table, ObjectId object,
+                            const Model::Object& expected) const {
+  for (uint32_t field = 0; field < expected.values.size(); ++field) {
+    BytesView value;
+    ODB_CHECK(view.read(table, object, FieldId{field}, value) == Presence::kHere, object.value);
+    ODB_CHECK(value == expected.values[field], view.version().tid.value, object.value, field);
+  }
+}
+
+// ---- the end
 
 void History::verify_end() const {
   for (uint64_t number : refused_) ODB_CHECK(!committed_.contains(number), number);
+  std::string anomaly = find_anomaly();
+  ODB_CHECK(anomaly.empty(), anomaly);
 }
 
-void History::verify(const View& view, const Store& store) const {
-  TransactionId tid = view.version().tid;
-  ODB_CHECK(tid <= last(), tid.value, last().value);
-  const Model& model = at(tid);
-  for (const auto& [type, facts] : catalog_) {
-    const Table* table = store.table(type);
-    if (table == nullptr || !view.is_complete(*table)) continue;
-    std::vector<ObjectId> found;
-    view.lookup_type(*table, SIZE_MAX, found);
-    ODB_CHECK(found == model.of_type(type), tid.value, type.value, found.size());  // V1, S1
-    for (ObjectId id : found) {
-      const Model::Object& expected = *model.find(id);
-      for (uint32_t field = 0; field < expected.values.size(); ++field) {
-        BytesView value;
-        ODB_CHECK(view.read(*table, id, FieldId{field}, value) == Presence::kHere, tid.value, id.value);
-        ODB_CHECK(value == expected.values[field], tid.value, id.value, field);
-      }
-    }
-    for (uint32_t i = 0; i < facts.indexes.size(); ++i) {
-      for (const auto& [key, members] : model.index(type, facts.indexes[i])) {
-        found.clear();
-        view.lookup(*table, IndexId{i}, key, SIZE_MAX, found);
-        ODB_CHECK(found == members, tid.value, type.value, i, found.size(), members.size());  // S2
-      }
+TransactionId History::version_of(const Bytes& key, TransactionId as_of) const {
+  auto found = versions_.find(key);
+  if (found == versions_.end()) return TransactionId{0};
+  auto after = std::ranges::upper_bound(found->second, as_of);
+  return after == found->second.begin() ? TransactionId{0} : *std::prev(after);
+}
+
+/// Every committed transaction, and everything else that was run, refused transactions too: they saw something.
+std::string History::find_anomaly() const {
+  DependencyGraph graph;
+  std::map<uint64_t, DependencyGraph::Node> nodes;  // number -> node
+  for (const auto& [number, seen] : seen_) nodes[number] = graph.add("work " + std::to_string(number));
+  for (const auto& [key, writers] : versions_) {
+    for (TransactionId writer : writers) graph.wrote(nodes.at(numbers_[writer.value]), key);
+  }
+  for (const auto& [number, seen] : seen_) {
+    for (const Observation& observation : seen.observations) {
+      Bytes key = key_of(observation);
+      TransactionId version = version_of(key, seen.as_of);
+      bool is_first = version == TransactionId{0};
+      graph.read(nodes.at(number), key, is_first ? DependencyGraph::kStart : nodes.at(numbers_[version.value]));
     }
   }
+  std::map<uint64_t, DependencyGraph::Node> sessions;  // session -> everything that had ended there by now
+  for (Moment moment : moments_) {
+    auto [at, is_new] = sessions.try_emplace(seen_.at(moment.number).session, DependencyGraph::kStart);
+    DependencyGraph::Node node = nodes.at(moment.number);
+    if (!moment.is_end) {
+      graph.session_order(at->second, node);
+      continue;
+    }
+    DependencyGraph::Node now = graph.add("session " + std::to_string(at->first));
+    graph.session_order(at->second, now);
+    graph.session_order(node, now);
+    at->second = now;
+  }
+  return graph.find_anomaly();
 }
 
 }  // namespace odb::simulation

@@ -1,13 +1,19 @@
-/// The simulator: many runs of a server and its clients in one thread, each from one number.
+/// The simulator: many runs of a server and its clients, each from one number and in one thread.
 ///
-///   odb_sim [--seeds N] [--first S] [--steps K] [--workload bank|index|all]     one line for each workload
-///   odb_sim --seed S [--workload W] [--verbose]                                 one run again, exactly as it was
+///   odb_sim [--seeds N] [--first-seed S] [--jobs J]      seeds take turns through the workloads
+///   odb_sim --workload ring [--seeds N] ...              all seeds with one workload
+///   odb_sim --workload ring --seed S --verbose           one run again, exactly as it was
+///   odb_sim --scripts tests/scripts [--seeds N] ...      golden stories, each N times with other delays
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
+#include <mutex>
+#include <thread>
 
+#include "tests/simulation/stories.h"
 #include "tests/simulation/world.h"
 
 namespace odb::simulation {
@@ -16,24 +22,26 @@ namespace {
 struct Arguments {
   uint64_t first = 1;
   uint64_t seeds = 100;
-  std::string workload = "all";
+  uint64_t jobs = 1;
+  std::string workload;  // empty: all, by turns
+  std::string scripts;   // a folder
   RunOptions run;
 };
 
-[[noreturn]] void usage(const char* complaint) {
-  std::fprintf(
-      stderr,
-      "odb_sim: %s\n"
-      "usage: odb_sim [--seeds N] [--first S] [--seed S] [--steps K] [--check-every K] [--workload bank|index|all] "
-      "[--verbose]\n",
-      complaint);
+[[noreturn]] void usage(const std::string& complaint) {
+  std::string names;
+  for (const NamedWorkload& workload : kWorkloads) names += std::string(names.empty() ? "" : "|") + workload.name;
+  std::fprintf(stderr,
+               "odb_sim: %s\nusage: odb_sim [--seeds N] [--first-seed S] [--seed S] [--jobs J] [--steps K] "
+               "[--workload %s] [--scripts FOLDER] [--verbose]\n",
+               complaint.c_str(), names.c_str());
   std::exit(2);
 }
 
-uint64_t number(const char* text) {
+uint64_t number(const std::string& text) {
   char* end = nullptr;
-  uint64_t value = text == nullptr ? 0 : std::strtoull(text, &end, 10);
-  if (end == nullptr || end == text || *end != '\0') usage("a number is missing");
+  uint64_t value = std::strtoull(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0') usage("'" + text + "' is not a number");
   return value;
 }
 
@@ -45,66 +53,102 @@ Arguments parse(char** at) {
       arguments.run.is_verbose = true;
       continue;
     }
-    const char* value = *++at;
+    if (*++at == nullptr) usage(flag + " needs a value");
+    std::string value = *at;
     if (flag == "--seeds") {
       arguments.seeds = number(value);
-    } else if (flag == "--first" || flag == "--first-seed") {
+    } else if (flag == "--first-seed") {
       arguments.first = number(value);
     } else if (flag == "--seed") {
       arguments.first = number(value);
       arguments.seeds = 1;
+    } else if (flag == "--jobs") {
+      arguments.jobs = std::max<uint64_t>(1, number(value));
     } else if (flag == "--steps") {
       arguments.run.steps = static_cast<int64_t>(number(value));
-    } else if (flag == "--check-every") {
-      arguments.run.check_every = std::max<int64_t>(1, static_cast<int64_t>(number(value)));
-    } else if (flag == "--workload" && value != nullptr) {
+    } else if (flag == "--workload") {
       arguments.workload = value;
+    } else if (flag == "--scripts") {
+      arguments.scripts = value;
     } else {
-      usage(flag.c_str());
+      usage("there is no " + flag);
     }
-    if (value == nullptr) usage("a value is missing");
   }
   return arguments;
 }
 
-/// False when a seed failed.
-bool run_seeds(const Arguments& arguments, std::unique_ptr<Workload> (*make)()) {
-  std::string name = make()->name();
-  auto start = std::chrono::steady_clock::now();
-  Figures sum;
-  for (uint64_t seed = arguments.first; seed < arguments.first + arguments.seeds; ++seed) {
-    RunOptions options = arguments.run;
+std::vector<NamedWorkload> workloads_of(const Arguments& arguments) {
+  std::vector<NamedWorkload> workloads;
+  for (const NamedWorkload& workload : kWorkloads)
+    if (arguments.workload.empty() || arguments.workload == workload.name) workloads.push_back(workload);
+  if (workloads.empty()) usage("there is no workload " + arguments.workload);
+  return workloads;
+}
+
+/// Every seed, shared out among threads. Runs share nothing, so threads change nothing.
+class Seeds {
+ public:
+  explicit Seeds(Arguments arguments) : arguments_(std::move(arguments)), workloads_(workloads_of(arguments_)) {
+    sums_.resize(workloads_.size());
+    counts_.resize(workloads_.size());
+  }
+
+  /// False when a seed failed.
+  bool run() {
+    auto start = std::chrono::steady_clock::now();
+    std::vector<std::thread> threads;
+    for (uint64_t job = 1; job < arguments_.jobs; ++job) threads.emplace_back([this] { work(); });
+    work();
+    for (std::thread& thread : threads) thread.join();
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    for (size_t i = 0; i < workloads_.size(); ++i) {
+      if (counts_[i] > 0)
+        std::printf("%s: %llu seeds, %s\n", workloads_[i].name, static_cast<unsigned long long>(counts_[i]),
+                    sums_[i].text().c_str());
+    }
+    std::printf("%llu seeds from %llu in %.1f s\n%s", static_cast<unsigned long long>(arguments_.seeds),
+                static_cast<unsigned long long>(arguments_.first), seconds.count(), failure_.c_str());
+    return failure_.empty();
+  }
+
+ private:
+  void work() {
+    for (uint64_t i = next_++; i < arguments_.seeds && !has_failed_; i = next_++) run_one(arguments_.first + i);
+  }
+
+  void run_one(uint64_t seed) {
+    RunOptions options = arguments_.run;
     options.seed = seed;
+    size_t workload = seed % workloads_.size();
     try {
-      sum.add(World(make(), options).run());
+      Figures figures = World(workloads_[workload].make(), options).run();
+      std::lock_guard lock(mutex_);
+      sums_[workload].add(figures);
+      ++counts_[workload];
     } catch (const std::exception& error) {
-      std::printf("%s: seed %llu FAILED: %s\nagain: odb_sim --workload %s --seed %llu --steps %lld --verbose\n",
-                  name.c_str(), static_cast<unsigned long long>(seed), error.what(), name.c_str(),
-                  static_cast<unsigned long long>(seed), static_cast<long long>(options.steps));
-      return false;
+      std::lock_guard lock(mutex_);
+      has_failed_ = true;
+      std::string name = workloads_[workload].name;
+      failure_ += name + ": seed " + std::to_string(seed) + " FAILED: " + error.what() +
+                  "\nagain: odb_sim --workload " + name + " --seed " + std::to_string(seed) + " --steps " +
+                  std::to_string(options.steps) + " --verbose\n";
     }
   }
-  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  auto n = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-  std::printf(
-      "%s: seeds %llu to %llu in %.1f s: %llu events, %llu commits, %llu conflicts, %llu too old, "
-      "%llu refused by the store, %llu unanswered, %llu cuts, %llu closed by the server, %llu views\n",
-      name.c_str(), n(arguments.first), n(arguments.first + arguments.seeds - 1), seconds.count(), n(sum.events),
-      n(sum.accepted), n(sum.conflicts), n(sum.too_old), n(sum.refused_by_store), n(sum.unanswered), n(sum.cuts),
-      n(sum.closed_by_server), n(sum.views));
-  return true;
-}
+
+  const Arguments arguments_;
+  const std::vector<NamedWorkload> workloads_;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<bool> has_failed_{false};
+  std::mutex mutex_;           // guards what follows
+  std::vector<Figures> sums_;  // parallel to workloads_
+  std::vector<uint64_t> counts_;
+  std::string failure_;
+};
 
 int run(char** argv) {
   Arguments arguments = parse(argv + 1);
-  bool is_all = arguments.workload == "all", is_ok = true, is_known = is_all;
-  for (auto make : {make_bank, make_index}) {
-    if (!is_all && arguments.workload != make()->name()) continue;
-    is_known = true;
-    is_ok = run_seeds(arguments, make) && is_ok;
-  }
-  if (!is_known) usage("no such workload");
-  return is_ok ? 0 : 1;
+  if (!arguments.scripts.empty()) return replay_stories(arguments.scripts, arguments.first, arguments.seeds) ? 0 : 1;
+  return Seeds(arguments).run() ? 0 : 1;
 }
 
 }  // namespace

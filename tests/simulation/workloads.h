@@ -5,50 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "core/client/identities.h"
-#include "core/types/definition.h"
-#include "tests/simulation/events.h"
-#include "tests/simulation/history.h"
+#include "tests/simulation/work.h"
 
 namespace odb::simulation {
-
-/// One transaction of a client, which notes what it sees. Reads come before writes.
-class Work {
- public:
-  Work(std::shared_ptr<Store> store, Identities& identities, Random& random)
-      : store_(std::move(store)), identities_(identities), random(random), transaction_(store_) {}
-
-  std::vector<ObjectId> all(TypeId type);
-  std::vector<ObjectId> find(TypeId type, IndexId index, const std::vector<Bytes>& values);
-  int64_t read_int(TypeId type, ObjectId object, FieldId field);
-
-  /// Not an observation: whether a write could go there.
-  bool is_here(TypeId type, ObjectId object) {
-    return static_cast<const View&>(transaction_).exists(table(type), object) == Presence::kHere;
-  }
-  ObjectId create(TypeId type, const std::vector<Bytes>& values);
-  void write(TypeId type, ObjectId object, FieldId field, const Bytes& value);
-  void erase(TypeId type, ObjectId object);
-
-  Transaction& transaction() { return transaction_; }
-  std::vector<Observation> take_observations() { return std::move(observations_); }
-
- private:
-  Table& table(TypeId type) const { return *store_->table(type); }
-
-  std::shared_ptr<Store> store_;
-  Identities& identities_;
-
- public:
-  Random& random;
-
- private:
-  Transaction transaction_;
-  std::vector<Observation> observations_;
-};
-
-Bytes int_value(int64_t value);
-Bytes str_value(std::string_view text);
 
 class Workload {
  public:
@@ -56,11 +15,11 @@ class Workload {
   virtual const char* name() const = 0;
   /// Every type but the mark; numbered from 1 in this order.
   virtual std::vector<TypeDefinition> types() const = 0;
-  /// The first transaction of all.
+  /// The first transaction of all, by a client that covers everything.
   virtual void found(Work& work) = 0;
-  /// One transaction; it may turn out to write nothing.
+  /// One transaction, of a client that may cover little; it may turn out to write nothing.
   virtual void act(Work& work) = 0;
-  /// Throws when a view shows what cannot be.
+  /// Throws when a view shows what cannot be. Views that do not cover enough to tell are left alone.
   virtual void verify(const View& view, const Store& store) const = 0;
 };
 
@@ -68,5 +27,24 @@ class Workload {
 std::unique_ptr<Workload> make_bank();
 /// Objects with two indexes and a composite one are moved about, created and deleted: indexes agree with fields.
 std::unique_ptr<Workload> make_index();
+/// A ring of objects that refer to each other grows, shrinks and turns: it is always one ring, and visits all.
+std::unique_ptr<Workload> make_ring();
+/// Doctors go off duty if another one of their shift stays on: that is write skew, unless reads are checked.
+std::unique_ptr<Workload> make_write_skew();
+/// Objects come and go in masses: a batch is whole or not there, and no identity is used twice.
+std::unique_ptr<Workload> make_create_delete();
+
+struct NamedWorkload {
+  const char* name;
+  std::unique_ptr<Workload> (*make)();
+};
+/// Seeds take turns through these.
+inline constexpr NamedWorkload kWorkloads[] = {
+    {"bank", make_bank},
+    {"index", make_index},
+    {"ring", make_ring},
+    {"write-skew", make_write_skew},
+    {"create-delete", make_create_delete},
+};
 
 }  // namespace odb::simulation
