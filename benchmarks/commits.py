@@ -197,6 +197,38 @@ def sixteen_subscribers(run: Run) -> Sample:
     return Sample.of([100 * (1 - with_them / without) for without, with_them in zip(alone, heard, strict=True)])
 
 
+UNCONFIRMED = 20_000  # in one step: many times what may be unanswered
+
+
+def unconfirmed_client(port: int, count: int) -> Iterator[Any]:
+    """Worker: writes to 100 objects without waiting for outcomes. Each step yields commits per second, up to the flush
+    that brings the last one."""
+    with connected(port) as db:
+        db.subscribeToType(Counter)
+        with db.transaction():
+            counters = [Counter() for _ in range(100)]
+        yield None
+        value = 0
+        while True:
+            began = time.perf_counter()
+            for number in range(count):
+                value += 1
+                with db.transaction().noconfirm():
+                    counters[number % 100].value = value
+            db.flush()
+            took = time.perf_counter() - began
+            with db.view():
+                assert counters[(count - 1) % 100].value == value, "flush did not bring the last write"
+            yield count / took
+
+
+@benchmark("commits.unconfirmed", "one client that waits for no outcome, counted to the flush", size=UNCONFIRMED)
+@figure(unit="commits/s", bar=at_least(250_000, minimum=150_000))
+def unconfirmed(run: Run) -> Sample:
+    client = run.client(unconfirmed_client, port=run.server(), count=run.size)
+    return Sample.of([client.step() for _ in range(run.repetitions)])
+
+
 def beside_large(run: Run, fields: int) -> Sample:
     port = run.server()
     large = run.client(large_client, port=port, objects=fields, seconds=run.seconds)

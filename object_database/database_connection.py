@@ -323,6 +323,8 @@ class DatabaseConnection(_core.Connection):
         """
         if not callable(handler):
             raise InvalidArgumentError(f"a handler is a function; {handler!r} was given")
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)
         self._dispatcher.add_handler(handler)
 
     def dropTransactionHandler(self, handler: Callable[..., object]) -> None:

@@ -123,6 +123,19 @@ BOOST_AUTO_TEST_CASE(requests_made_before_the_welcome_wait_for_it) {
   BOOST_TEST((said() == Lines{"Auth", "DefineSchema", "Flush"}));
 }
 
+BOOST_AUTO_TEST_CASE(changes_are_told_of_from_the_next_step_on) {
+  be_subscribed();
+  hear(section(11, Records().update(1, kName, str_value("mug")), false));
+  core.collect_changes(true);
+  hear(section(11, Records().update(2, kName, str_value("mug"))));
+  BOOST_TEST(news().empty());
+  hear(section(12, Records().update(1, kName, str_value("pot"))));
+  BOOST_TEST((news() == Lines{"changes at 12: 1"}));
+  core.collect_changes(false);
+  hear(section(13, Records().update(1, kName, str_value("pan"))));
+  BOOST_TEST(news().empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_subscription_appears_as_one_step_when_it_is_complete) {  // D22
   Table& items = be_in_shop();
   core.subscribe(RequestId{2}, {kItem, Scope::kType});

@@ -178,6 +178,81 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_waits_is_answered_when_the_program_disconnect
   BOOST_TEST(eventually([&] { return server->figures().connections == 0; }));
 }
 
+// D19: a server that does not answer takes 1,024 commits, and one more waits until its deadline or the end.
+BOOST_AUTO_TEST_CASE_TEMPLATE(commits_wait_while_too_many_are_unanswered, Transport, Transports) {
+  auto server = serve<Transport>();
+  auto client = join<Transport>(*server);
+  const Table& accounts = open_bank(*client);
+  ObjectId account = add_account(*client, 1, 0);
+  auto submission = [&] {
+    Transaction transaction(client->store());
+    transaction.write(accounts, account, kBalance, int_value(5));
+    return Submission{transaction.batch(), std::make_shared<Pending>()};
+  };
+  for (int i = 0; i < 5000; ++i) {  // nobody waits for long: the server answers
+    Submission next = submission();
+    BOOST_REQUIRE(client->commit(next, patience(), nullptr));
+  }
+  require_ok(client->flush());
+  Submission large = submission();  // more than all that may be unanswered: it goes when it is alone
+  large.batch.reads.assign(3, Bytes(4 << 20, 'x'));
+  std::shared_ptr<Pending> refused = large.pending;
+  BOOST_TEST(client->commit(large, patience(), nullptr));
+  BOOST_TEST((outcome_of(refused).code() == Code::kDisconnected));  // such reads are no reads
+  Submission late = submission();
+  std::shared_ptr<Pending> ended = late.pending;
+  BOOST_TEST(client->commit(late, patience(), nullptr));
+  BOOST_TEST((outcome_of(ended).code() == Code::kDisconnected));
+}
+
+BOOST_AUTO_TEST_CASE(a_commit_that_finds_no_room_is_given_back_at_its_deadline) {
+  auto server = serve<ThroughMemory>();
+  auto client = join<ThroughMemory>(*server);
+  const Table& accounts = open_bank(*client);
+  ObjectId account = add_account(*client, 1, 0);
+  Transaction first(client->store());
+  first.write(accounts, account, kBalance, int_value(5));
+  Batch batch = first.batch();
+  // Larger than what may be unanswered, and refused before it is sent, but only once the I/O thread comes to it: until
+  // then it fills the window. At most a few rounds find it gone already.
+  bool was_full = false;
+  for (int round = 0; round < 1000 && !was_full; ++round) {
+    Batch filling = batch;
+    filling.records.assign(40, Bytes(7 << 20, 'x'));
+    client->commit_at_once(Submission{std::move(filling), nullptr});
+    Submission next{batch, std::make_shared<Pending>()};
+    was_full = !client->commit(next, std::chrono::steady_clock::time_point::min(), nullptr);
+    if (was_full) BOOST_TEST(next.batch.records.size() == batch.records.size());
+  }
+  BOOST_TEST(was_full);
+  Submission next{batch, std::make_shared<Pending>()};
+  std::shared_ptr<Pending> pending = next.pending;
+  BOOST_TEST(client->commit(next, patience(), nullptr));
+  require_ok(pending);
+  BOOST_TEST(client->events()->losses().count > 0u);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(outcomes_and_changes_come_out_of_the_event_queue, Transport, Transports) {
+  auto server = serve<Transport>();
+  auto client = join<Transport>(*server);
+  const Table& accounts = open_bank(*client);
+  ObjectId account = add_account(*client, 1, 0);
+  require_ok(client->collect_changes(true));
+  Transaction transaction(client->store());
+  transaction.write(accounts, account, kBalance, int_value(5));
+  Submission submission{transaction.batch(), nullptr, 77};
+  BOOST_TEST(client->commit(submission, patience(), nullptr));
+  EventQueue::Event event;
+  BOOST_TEST((client->events()->next(event, true, patience()) == EventQueue::News::kEvent));
+  BOOST_TEST(std::get<ChangeSet>(event).count() == 1u);
+  BOOST_TEST((client->events()->next(event, true, patience()) == EventQueue::News::kEvent));
+  BOOST_TEST(std::get<CommitEvent>(event).token == 77u);
+  BOOST_TEST((std::get<CommitEvent>(event).result.outcome == Outcome::kAccepted));
+  BOOST_TEST(client->wait_for_transaction(std::get<CommitEvent>(event).result.tid, patience()));
+  client->disconnect();
+  BOOST_TEST((client->events()->next(event, true, patience()) == EventQueue::News::kEnd));
+}
+
 // Money moves between accounts; no view ever sees a sum that is not the one they started with.
 BOOST_AUTO_TEST_CASE_TEMPLATE(threads_share_clients_that_commit_while_others_read, Transport, Transports) {
   constexpr int kThreadsPerClient = 4, kAccounts = 4, kTransfers = 100;

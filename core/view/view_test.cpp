@@ -46,6 +46,30 @@ using Ids = std::vector<int64_t>;
 
 BOOST_FIXTURE_TEST_SUITE(view, ShopFixture)
 
+BOOST_AUTO_TEST_CASE(a_summary_counts_what_a_lookup_finds) {
+  auto agrees = [&](auto& view) {
+    Ids all = lookup_type(view, items), on_shelf = lookup(view, items, kByShelf, shelf(4));
+    View::Summary of_all = view.summary_of_type(items), of_shelf = view.summary(items, kByShelf, shelf(4));
+    BOOST_TEST(of_all.count == all.size());
+    BOOST_TEST(of_all.last.value == (all.empty() ? 0 : all.back()));
+    BOOST_TEST(of_shelf.count == on_shelf.size());
+    BOOST_TEST(of_shelf.last.value == (on_shelf.empty() ? 0 : on_shelf.back()));
+  };
+  View view(store);
+  agrees(view);
+  Transaction transaction(store);
+  agrees(transaction);
+  transaction.write(items, ObjectId{3}, kShelf, int_value(4));
+  transaction.erase(items, ObjectId{1});
+  transaction.create(items, ObjectId{9});
+  for (FieldId field : {kShelf, kPlace}) transaction.write(items, ObjectId{9}, field, int_value(4));
+  agrees(transaction);
+  for (int64_t object : {2, 3, 9}) transaction.erase(items, ObjectId{object});
+  agrees(transaction);
+  BOOST_TEST(told_reads(transaction).contains("key 1.0"));
+  BOOST_TEST(told_reads(transaction).contains("type 1"));
+}
+
 BOOST_AUTO_TEST_CASE(a_view_keeps_its_version_while_others_commit) {  // V1
   View before(store);
   step(*store, 3, Records().update(1, kShelf, int_value(9)).erase(2));

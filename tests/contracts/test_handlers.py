@@ -101,7 +101,8 @@ def test_a_handler_is_told_what_a_transaction_changed(
         made.delete()
     writes, adds, removes, _ = heard.next()
     assert writes[ObjectFieldId(made._identity, base | EXISTS)] is None
-    assert adds == {} and removes[IndexId(base | EXISTS, TRUE)] == (made._identity,)
+    assert adds == {}
+    assert removes[IndexId(base | EXISTS, TRUE)] == (made._identity,)
 
 
 def test_a_handler_sees_its_transaction_or_a_later_one(
@@ -206,7 +207,8 @@ def test_a_slow_handler_is_told_of_many_transactions_at_once(
     while True:
         writes, adds, removes, tid = heard.next()
         calls += 1
-        assert len(writes) == 1 and adds == removes == {}
+        assert len(writes) == 1
+        assert adds == removes == {}
         if tid == last:
             break
     assert calls < count / 2, "beyond the bound waiting transactions are merged"
@@ -279,7 +281,8 @@ def test_the_thread_ends_with_the_connection(cells: DatabaseConnection, cell: Ce
     with cells.transaction():
         cell.value = 2
     thread = heard.next()
-    assert thread.daemon and thread is not threading.current_thread()
+    assert thread.daemon
+    assert thread is not threading.current_thread()
     cells.disconnect()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
@@ -313,7 +316,8 @@ def test_a_callback_is_told_that_the_commit_was_carried_out(cells: DatabaseConne
     with cells.transaction().onConfirmed(heard):
         cell.value = 2
     result = heard.next()
-    assert result.matches.Success and not result.matches.RevisionConflict
+    assert result.matches.Success
+    assert not result.matches.RevisionConflict
     assert result.error is None
     with cells.view():
         assert cell.value == 2  # visible before the callback
@@ -329,7 +333,8 @@ def test_a_callback_is_told_of_a_conflict(cells: DatabaseConnection, writer: Dat
         with MaskView(), writer.transaction():
             cell.value = 7
     result = heard.next()
-    assert result.matches.RevisionConflict and not result.matches.Success
+    assert result.matches.RevisionConflict
+    assert not result.matches.Success
     assert result.key.obj == cell
     assert isinstance(result.error, RevisionConflictException)
 
@@ -500,7 +505,8 @@ def test_the_last_transaction_of_a_type_and_of_a_schema(
     stranger = connect_db()
     assert stranger.currentTransactionIdForType(Cell) == stranger.currentTransactionIdForSchema(schema) == 0
     at_cell = cells.currentTransactionIdForType(Cell)
-    assert at_cell > 0 and cells.currentTransactionIdForType(Other) == 0
+    assert at_cell > 0
+    assert cells.currentTransactionIdForType(Other) == 0
     with writer.transaction():
         Other(value=1)
     cells.flush()

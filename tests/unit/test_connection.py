@@ -537,6 +537,12 @@ for db in there:
     db.subscribeToSchema(schema)
     with db.transaction():
         schema.Thing(n=1)
+    db.registerOnTransactionHandler(lambda *told: None)
+    with db.transaction().noconfirm():
+        schema.Thing(n=2)
+    with db.transaction().onConfirmed(lambda result: None):
+        schema.Thing(n=3)
+    db.flush()
 open_view = there[0].view()
 entered = there[1].transaction().__enter__()
 """
@@ -559,9 +565,15 @@ db = connect("localhost", port, "TOKEN")
 db.subscribeToSchema(schema)
 with db.transaction():
     thing = schema.Thing(n=1)
+db.registerOnTransactionHandler(lambda *told: None)
+early = [db.transaction(), db.transaction().noconfirm(), db.transaction().onConfirmed(print)]
+for transaction in early:
+    with transaction.nocommit():
+        thing.n = 5
 child = os.fork()
 if child == 0:
-    for call in (db.flush, db.view, db.transaction, db.disconnect):
+    calls = [db.flush, db.view, db.transaction, lambda: db.registerOnTransactionHandler(print), db.disconnect]
+    for call in calls + [transaction.commit for transaction in early]:
         try:
             call()
         except DisconnectedException as error:
@@ -586,7 +598,7 @@ def test_a_forked_child_does_not_touch_the_connection_of_its_parent(server_proce
         timeout=30,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "forked:\n" * 3 + "2\n"
+    assert done.stdout == "forked:\n" * 7 + "2\n"
 
 
 def test_a_definition_that_is_too_large_is_refused_and_the_connection_lives(db: DatabaseConnection) -> None:

@@ -210,12 +210,14 @@ def test_a_callback_that_refers_to_its_transaction_is_no_leak(cells: DatabaseCon
     class Held:
         pass
 
-    held = Held()
-    with cells.transaction() as transaction:
-        transaction.addViewWatcher(lambda *_: (transaction, held))
-        cell.value = 2
-    gone = weakref.ref(held)
-    del held, transaction
+    def commit() -> weakref.ref[Held]:
+        held = Held()
+        with cells.transaction() as transaction:
+            transaction.addViewWatcher(lambda *_: (transaction, held))
+            cell.value = 2
+        return weakref.ref(held)
+
+    gone = commit()
     gc.collect()
     assert gone() is None
 
