@@ -57,6 +57,16 @@ bool expect_result(const PyView& view, uint64_t& token) {
   return !PyErr_Occurred();
 }
 
+/// The callback will not be called: its program is told by an exception, which is set.
+void forget_result(const PyView& view, uint64_t token) {
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);
+  PyObject* result = PyObject_CallMethod(view.owner, "_forget_result", "K", static_cast<unsigned long long>(token));
+  if (result == nullptr) PyErr_Clear();
+  Py_XDECREF(result);
+  PyErr_Restore(type, error, trace);
+}
+
 /// Hands a commit to the I/O thread; while as many as D19 allows are unanswered it waits first. False with an exception
 /// set: nothing was sent.
 bool submit(const PyView& view, Submission& submission, Pending::Deadline deadline) {
@@ -165,7 +175,10 @@ bool commit(PyView& view) {
   if (view.commit_timeout_s >= 0)
     deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                   std::chrono::duration<double>(std::min(view.commit_timeout_s, 1e9)));
-  return submit(view, submission, deadline);
+  uint64_t token = submission.token;
+  bool is_sent = submit(view, submission, deadline);
+  if (!is_sent && is_told) forget_result(view, token);
+  return is_sent;
 }
 
 PyObject* commit_error(const Connection& connection, const CommitEvent& event) {

@@ -340,6 +340,10 @@ class DatabaseConnection(_core.Connection):
         """Called by the core before a commit with onConfirmed."""
         return self._dispatcher.expect(callback, self)
 
+    def _forget_result(self, token: int) -> None:
+        """Called by the core when such a commit was not sent after all."""
+        self._dispatcher.forget(token)
+
     def _expect_losses(self) -> None:
         """Called by the core before the first unconfirmed commit."""
         self._dispatcher.start()

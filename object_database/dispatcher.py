@@ -164,6 +164,11 @@ class Dispatcher:
             self.start()
             return self._last_token
 
+    def forget(self, token: int) -> None:
+        """Nothing will come under this token."""
+        with self._lock:
+            self._callbacks.pop(token, None)
+
     def start(self) -> None:
         """Let the thread run, if it does not."""
         with self._lock:

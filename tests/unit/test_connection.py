@@ -315,6 +315,71 @@ def test_every_wait_keeps_its_timeout(server_process: Any) -> None:
         assert len(Thing.lookupAll()) == 1
 
 
+# D19: while 1,024 commits are unanswered the next one waits, whoever waits for its outcome.
+def test_a_commit_waits_while_too_many_are_unanswered(server_process: Any) -> None:
+    db = server_process.connect()
+    db.subscribeToSchema(schema)
+    heard: list[Any] = []
+    server_process.freeze()
+    for number in range(1024):
+        with db.transaction().noconfirm():
+            Thing(number=number)
+    for settings in (lambda t: t, lambda t: t.noconfirm(), lambda t: t.onConfirmed(heard.append)):
+        with (
+            pytest.raises(CommitTimeoutError, match="was not sent"),
+            settings(db.transaction()).withCommitTimeout(0.02),
+        ):
+            Thing(number=-1)
+    server_process.signal(signal.SIGCONT)
+    with db.transaction():  # waits for the room, and then for its outcome
+        Thing(number=5000)
+    with db.view() as v:
+        assert [thing.number for thing in v.all(Thing)] == [*range(1024), 5000]
+    assert db.lostCommits == 0
+    db.disconnect()
+    assert heard == []  # whoever was told by an exception is not told again
+
+
+def test_a_disconnect_ends_the_wait_for_room_and_every_lost_commit_is_counted(
+    server_process: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = server_process.connect()
+    db.subscribeToSchema(schema)
+    server_process.freeze()
+    for number in range(1024):
+        with db.transaction().noconfirm():
+            Thing(number=number)
+    is_waiting = threading.Event()
+
+    def one_more() -> None:
+        with db.transaction().noconfirm():
+            Thing(number=-1)
+            is_waiting.set()
+
+    thread = threading.Thread(target=one_more)
+    thread.start()
+    assert is_waiting.wait(10)
+    db.disconnect()
+    thread.join(10)
+    assert not thread.is_alive()
+    deadline = time.monotonic() + 10
+    while db.lostCommits < 1025 and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert db.lostCommits == 1025
+
+
+def test_a_commit_that_takes_more_than_a_second_is_logged(
+    server_process: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = server_process.connect()
+    db.subscribeToSchema(schema)
+    server_process.freeze()
+    with caplog.at_level("INFO", "object_database.view"), pytest.raises(CommitTimeoutError):
+        with db.transaction().withCommitTimeout(1.01):
+            Thing(number=1)
+    assert "a commit took 1.0 s and failed" in caplog.text
+
+
 def test_disconnect_ends_a_wait_for_a_server_that_does_not_answer(server_process: Any) -> None:
     db = server_process.connect()
     server_process.freeze()
@@ -352,6 +417,11 @@ def commit():
     with db.transaction():
         known.Thing()
 
+def commit_without_end():
+    while True:
+        with db.transaction().noconfirm():
+            known.Thing()
+
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -363,13 +433,27 @@ try:
         "subscribe": lambda: db.subscribeToSchema(known),
         "waitForCondition": lambda: db.waitForCondition(lambda: False),
         "connect": lambda: connect("localhost", port, "TOKEN", timeout=3600, retry=True),
+        "waitForTransactionId": lambda: db.waitForTransactionId(1 << 40),
+        "noconfirm": commit_without_end,
     }[wait]()
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
 
-@pytest.mark.parametrize("wait", ["flush", "commit", "addSchema", "subscribe", "waitForCondition", "connect"])
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "flush",
+        "commit",
+        "addSchema",
+        "subscribe",
+        "waitForCondition",
+        "connect",
+        "waitForTransactionId",
+        "noconfirm",
+    ],
+)
 def test_ctrl_c_ends_every_wait(server_process: Any, wait: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(server_process.port), wait],
