@@ -25,6 +25,7 @@ inline constexpr size_t kOutboxBytesMax = 256 << 20;      // a client this far b
 inline constexpr size_t kConflictWindowBytes = 64 << 20;  // D14
 inline constexpr size_t kDeletedRememberedMax = 65'536;   // of a type that is covered in part, by a client (D20)
 inline constexpr size_t kNameBytesMax = 1 << 10;          // schema, type, field and index names
+inline constexpr size_t kShownBytesMax = 100;             // of a value in a message for people
 inline constexpr size_t kFieldsPerTypeMax = 4096;
 inline constexpr size_t kTypesPerSchemaMax = 4096;
 inline constexpr uint32_t kTypeIdMax = 1 << 24;  // of all schemas of a server

@@ -11,7 +11,6 @@ namespace odb {
 namespace {
 
 constexpr size_t kClaimPrefixBytes = 8;
-constexpr size_t kShownBytesMax = 100;  // of one value in a message: its beginning says enough
 
 Bytes claim_prefix(TypeId type, IndexId index) {
   Bytes out;
@@ -32,8 +31,8 @@ std::string show_values(const Table& table, const IndexLayout& index, const Row&
   for (FieldId field : index.fields) {
     Result<Value> value = decode(table.value_of(row, field), Mode::kValue);
     std::string shown = value.is_ok() ? show(value.value()) : "?";
-    if (shown.size() > kShownBytesMax) {
-      size_t size = kShownBytesMax;
+    if (shown.size() > limits::kShownBytesMax) {
+      size_t size = limits::kShownBytesMax;
       while ((static_cast<uint8_t>(shown[size]) & 0xc0) == 0x80) --size;  // not within a character
       shown.replace(size, std::string::npos, "...");
     }

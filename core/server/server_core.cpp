@@ -708,6 +708,7 @@ ServerFigures ServerCore::figures() const {
 
 void ServerCore::check() const {
   store_.check();
+  catalogue_.check();
   size_t uploads = 0, streams = 0, covered_objects = 0;
   for (const auto& [id, c] : connections_) {
     uploads += c->upload.records.size() + c->upload.reads.size();
