@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 import commits  # noqa: F401  the themes: importing one registers its benchmarks
+import fairness  # noqa: F401
 import lookups  # noqa: F401
 import memory  # noqa: F401
 import probes
@@ -23,7 +24,16 @@ from registry import Benchmark, Run, Sample, benchmarks
 
 REPETITIONS, QUICK_REPETITIONS = 7, 3
 SECONDS, QUICK_SECONDS = 1.0, 0.3
-THEMES = ["startup", "reads", "transactions", "lookups", "commits", "subscriptions", "memory"]  # short ones first
+THEMES = [
+    "startup",
+    "reads",
+    "transactions",
+    "lookups",
+    "commits",
+    "subscriptions",
+    "fairness",
+    "memory",
+]  # short ones first
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@
 
 #include "bindings/errors.h"
 #include "bindings/gil.h"
+#include "bindings/lookup.h"
 #include "bindings/module.h"
 #include "bindings/view.h"
 #include "core/base/check.h"
@@ -77,7 +78,7 @@ TypeDefinition definition_of(const DatabaseType& type) {
   for (const IndexSpec& index : type.indexes) {
     std::vector<std::string> fields;
     for (size_t position : index.fields) fields.emplace_back(PyUnicode_AsUTF8(type.fields[position].name));
-    definition.indexes.push_back({PyUnicode_AsUTF8(index.name), std::move(fields)});
+    definition.indexes.push_back({PyUnicode_AsUTF8(index.name), std::move(fields), index.is_unique});
   }
   return definition;
 }
@@ -140,20 +141,71 @@ struct Subscription {
   std::string what;
 };
 
-Subscription subscribe(Connection& connection, nb::handle type, bool is_whole_type) {
+const BoundType& defined_type(const Connection& connection, nb::handle type) {
   DatabaseType& database = database_type(type);
   const BoundType* bound = connection.bound(database);
-  if (bound == nullptr || !bound->is_defined) {
-    set_error("SchemaNotAddedError", "type " + database.qualified_name() + " is not known to this connection");
+  if (bound != nullptr && bound->is_defined) return *bound;
+  set_error("SchemaNotAddedError", "type " + database.qualified_name() + " is not known to this connection");
+  throw_python_error();
+}
+
+Subscription subscribe(Connection& connection, nb::handle type, bool is_whole_type) {
+  const BoundType& bound = defined_type(connection, type);
+  return {connection.client->subscribe({bound.table->id(), is_whole_type ? Scope::kType : Scope::kNone}),
+          "the subscription to " + bound.type->qualified_name() + " was not complete in time"};
+}
+
+/// The number of an index and the V values of one of its keys.
+std::pair<IndexId, Bytes> index_key(const Connection& connection, const BoundType& bound, nb::str name,
+                                    nb::handle value) {
+  const IndexSpec* index = find_index(*bound.type, name.ptr());
+  Bytes values;
+  if (index == nullptr || !append_index_values(*bound.type, *index, connection, value.ptr(), values))
+    throw_python_error();
+  return {bound.indexes[static_cast<size_t>(index - bound.type->indexes.data())], std::move(values)};
+}
+
+Subscription subscribe_key(Connection& connection, nb::handle type, nb::str name, nb::handle value) {
+  const BoundType& bound = defined_type(connection, type);
+  auto [index, values] = index_key(connection, bound, name, value);
+  return {connection.client->subscribe({bound.table->id(), Scope::kIndexKey, index, std::move(values)}),
+          "the subscription to " + bound.type->qualified_name() + " by " + name.c_str() + " was not complete in time"};
+}
+
+/// REQUIRES: handles of this type, at most LIST_ITEMS_MAX.
+Subscription subscribe_objects(Connection& connection, nb::handle type, nb::sequence handles) {
+  const BoundType& bound = defined_type(connection, type);
+  SubscriptionKey wanted{bound.table->id(), Scope::kObjects};
+  for (nb::handle handle : handles) {
+    if (Py_TYPE(handle.ptr()) != bound.type->type) throw nb::type_error("objects of one type are expected");
+    if (identity_of(handle.ptr()).value != 0) wanted.objects.push_back(identity_of(handle.ptr()));
+  }
+  return {connection.client->subscribe(std::move(wanted)),
+          "the subscription to objects of " + bound.type->qualified_name() + " was not complete in time"};
+}
+
+nb::object type_named(const Connection& connection, const std::string& qualified_name) {
+  const Table* table = connection.store->find_table(qualified_name);
+  DatabaseType* type = table == nullptr ? nullptr : connection.type_of(table->id());
+  if (type == nullptr) {
+    set_error("SchemaNotAddedError", "type " + qualified_name + " is not known to this connection");
     throw_python_error();
   }
-  return {connection.client->subscribe(bound->table->id(), is_whole_type ? Scope::kType : Scope::kNone),
-          "the subscription to " + database.qualified_name() + " was not complete in time"};
+  return nb::borrow(reinterpret_cast<PyObject*>(type->type));
 }
 
 bool is_subscribed(const Connection& connection, nb::handle type) {
   const BoundType* bound = connection.bound(database_type(type));
   return bound != nullptr && bound->table->is_complete();
+}
+
+bool is_subscribed_to_key(const Connection& connection, nb::handle type, nb::str name, nb::handle value) {
+  const BoundType* bound = connection.bound(database_type(type));
+  if (bound == nullptr || !bound->is_defined) return false;
+  auto [index, values] = index_key(connection, *bound, name, value);
+  Bytes key;
+  raise_if_failed(bound->table->key_of_values(index, values, key));
+  return bound->table->covers_key(index, key, kLatest);
 }
 
 nb::object closed_reason(const Connection& connection) {
@@ -234,7 +286,11 @@ void add_connection(nb::module_& module) {
           "A transaction on the latest version that has arrived here: `with db.transaction():`.")
       .def("_define_schema", &define_schema)
       .def("_subscribe", &subscribe)
+      .def("_subscribe_key", &subscribe_key)
+      .def("_subscribe_objects", &subscribe_objects)
+      .def("_type_named", &type_named)
       .def("_is_subscribed", &is_subscribed)
+      .def("_is_subscribed_to_key", &is_subscribed_to_key)
       .def("_is_bound",
            [](const Connection& self, nb::handle type) {
              const BoundType* bound = self.bound(database_type(type));
@@ -248,9 +304,11 @@ void add_connection(nb::module_& module) {
                    "the server did not answer in time to the flush");
            })
       .def("_disconnect", [](Connection& self) { self.client->disconnect(); })
+      .def("_identity", [](const Connection& self) { return self.client->welcome().connection.value; })
       .def("_step", [](const Connection& self) { return self.store->published().step.value; })
       .def("_wait_for_step", &wait_for_step)
       .def("_transaction_id", [](const Connection& self) { return self.store->published().tid.value; });
+  module.attr("LIST_ITEMS_MAX") = limits::kListItemsMax;
   module.def("connect_tls", &connect_tls);
   module.def("connect_memory", &connect_memory);
 }

@@ -5,7 +5,9 @@
 #include "bindings/field.h"
 #include "bindings/guarded.h"
 #include "bindings/object_type.h"
+#include "bindings/view.h"
 #include "core/base/limits.h"
+#include "core/codec/codec.h"
 
 namespace odb {
 namespace {
@@ -52,8 +54,10 @@ bool parse_field(PyObject* item, DatabaseType& info) {
 
 bool parse_index(PyObject* item, DatabaseType& info) {
   PyObject *name, *fields;
-  if (!PyArg_ParseTuple(item, "UO!", &name, &PyTuple_Type, &fields) || !check_name(name, info)) return false;
-  IndexSpec index{Py_NewRef(name), info.qualified_name() + "." + PyUnicode_AsUTF8(name), {}};
+  int is_unique;
+  if (!PyArg_ParseTuple(item, "UO!p", &name, &PyTuple_Type, &fields, &is_unique) || !check_name(name, info))
+    return false;
+  IndexSpec index{Py_NewRef(name), info.qualified_name() + "." + PyUnicode_AsUTF8(name), {}, is_unique == 1};
   PyUnicode_InternInPlace(&index.name);
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); ++i) {
     size_t position = position_of(info, PyTuple_GET_ITEM(fields, i));
@@ -93,7 +97,7 @@ bool parse_each(PyObject* items, DatabaseType& info, Parse&& parse) {
   return is_ok;
 }
 
-/// define_type(type, fields: [(name, spec, (default,) or None)], indexes: [(name, (field, ...))], init, on_delete)
+/// define_type(type, fields: [(name, spec, (default,) or None)], indexes: [(name, (field, ...), is_unique)], init, on_delete)
 /// Gives the type its fields and indexes, all or nothing; the caller has checked names and sets the other members.
 PyObject* define_type(PyObject*, PyObject* args) {
   PyObject *type, *fields, *indexes, *init, *on_delete;
@@ -132,12 +136,28 @@ PyObject* is_database_type(PyObject*, PyObject* type) {
   return PyBool_FromLong(is_one);
 }
 
+/// index_value(spec, value) -> the bytes of the value in an index. References get their numbers from the connection of
+/// the current view.
+PyObject* index_value(PyObject*, PyObject* args) {
+  PyObject *spec, *value;
+  if (!PyArg_ParseTuple(args, "OO", &spec, &value)) return nullptr;
+  FieldType type;
+  if (!parse_field_type(spec, type)) return nullptr;
+  PyView* view = current_view();
+  Bytes encoded, key;
+  if (!encode_value(value, type, view == nullptr ? nullptr : view->connection, "the index", encoded)) return nullptr;
+  append_key(key, encoded);
+  return PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size()));
+}
+
 PyMethodDef functions[] = {
     {"make_type", guarded_method<make_type>(), METH_VARARGS, "make_type(schema, name)\n--\n\nAn empty database type."},
     {"define_type", guarded_method<define_type>(), METH_VARARGS,
      "define_type(type, fields, indexes, init, on_delete)\n--\n\nGive a database type its fields and indexes."},
     {"is_schema_name", is_schema_name, METH_O, "is_schema_name(x)\n--\n\nWhether x is a str that can name a schema."},
     {"is_database_type", is_database_type, METH_O, "is_database_type(x)\n--\n\nWhether x is a type of a schema."},
+    {"index_value", guarded_method<index_value>(), METH_VARARGS,
+     "index_value(spec, value)\n--\n\nThe bytes of a value in an index."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

@@ -112,13 +112,15 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   encoded.clear();
   const FieldSpec& spec = bound.type->fields[position];
   if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
-  if (encoded.size() > limits::kRowBytesMax) {
-    set_error("TransactionTooLargeError", spec.where + ": a value of " + std::to_string(encoded.size()) +
-                                              " bytes; the values of an object may take " +
-                                              std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
+  if (encoded.size() > limits::kValueBytesMax) {
+    set_error("TransactionTooLargeError",
+              spec.where + ": a value of " + std::to_string(encoded.size()) + " bytes; a value may take " +
+                  std::to_string(limits::kValueBytesMax >> 20) + " MiB, all values of an object " +
+                  std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
     return false;
   }
   Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
+  if (encoded.capacity() > limits::kCommitPartBytes) encoded = {};  // after something large, small again
   if (presence == Presence::kHere) [[likely]]
     return check_size(*view.transaction);
   set_absent_error(presence, handle);

@@ -15,32 +15,21 @@ struct Lookup {
   IndexId index_number;
 };
 
-/// The keyword's index; nullptr with an exception set.
-const IndexSpec* find_index(const DatabaseType& type, PyObject* keyword) {
-  for (const IndexSpec& index : type.indexes) {
-    if (index.name == keyword || PyUnicode_Compare(index.name, keyword) == 0) return &index;
-  }
-  std::string known;
-  for (const IndexSpec& index : type.indexes)
-    known += (known.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(index.name));
-  PyErr_Format(error_class("LookupTypeError"), "%s has no index named %R; its indexes: %s",
-               type.qualified_name().c_str(), keyword, known.empty() ? "none" : known.c_str());
-  return nullptr;
-}
-
 /// D20: with no subscription at all every lookup is an error; an incomplete one is in a transaction, where its answer
-/// would decide a write.
-bool check_coverage(const Lookup& lookup) {
+/// would decide a write. `key`: of the lookup; nullptr for all objects of the type.
+bool check_coverage(const Lookup& lookup, const Bytes* key) {
   const View& view = lookup.view->reading();
   const Table& table = *lookup.bound->table;
   bool is_transaction = lookup.view->transaction != nullptr;
   if (is_transaction ? view.is_complete(table) : table.is_joined()) [[likely]]
     return true;
-  bool is_early = table.is_complete();  // completed after this view was opened
+  if (key != nullptr && view.covers_key(table, lookup.index_number, *key)) return true;
+  bool is_early = table.is_complete() || (key != nullptr && table.covers_key(lookup.index_number, *key, kLatest));
   set_error("NotSubscribedError",
             "lookups in " + lookup.type->qualified_name() +
                 (is_early ? " need a view that is opened after the subscription was complete"
-                          : " need a subscription to the type; call subscribeToType or subscribeToSchema first"));
+                          : " need a subscription to the type or to the index key; call subscribeToType, "
+                            "subscribeToSchema or subscribeToIndex first"));
   return false;
 }
 
@@ -65,21 +54,21 @@ bool begin_lookup(PyObject* cls, Py_ssize_t count, PyObject* keywords, Lookup& l
     if (lookup.index == nullptr) return false;
     lookup.index_number = lookup.bound->indexes[static_cast<size_t>(lookup.index - lookup.type->indexes.data())];
   }
-  return check_coverage(lookup);
+  return true;
 }
 
-/// The K form of a lookup's value; composite indexes take a tuple.
-bool append_lookup_key(const Lookup& lookup, PyObject* value, Bytes& key) {
+/// Calls f(V value) for each part of an index's value; composite indexes take a tuple. False with an exception set.
+template <class F>
+bool each_part(const DatabaseType& type, const IndexSpec& index, const Connection& connection, PyObject* value, F&& f) {
   thread_local Bytes encoded;
-  const IndexSpec& index = *lookup.index;
-  auto append_part = [&](size_t position, PyObject* part) {
+  auto take_part = [&](size_t position, PyObject* part) {
     encoded.clear();
-    const FieldSpec& field = lookup.type->fields[position];
-    if (!encode_value(part, field.type, lookup.view->connection, field.where, encoded)) return false;
-    append_key(key, encoded);
+    const FieldSpec& field = type.fields[position];
+    if (!encode_value(part, field.type, &connection, field.where, encoded)) return false;
+    f(encoded);
     return true;
   };
-  if (index.fields.size() == 1) return append_part(index.fields[0], value);
+  if (index.fields.size() == 1) return take_part(index.fields[0], value);
   if (!PyTuple_Check(value) || static_cast<size_t>(PyTuple_GET_SIZE(value)) != index.fields.size()) {
     PyErr_Format(error_class("ValueTypeError"),
                  "%s is an index over %zd fields: look it up with a tuple of so many values", index.where.c_str(),
@@ -87,9 +76,15 @@ bool append_lookup_key(const Lookup& lookup, PyObject* value, Bytes& key) {
     return false;
   }
   for (size_t i = 0; i < index.fields.size(); ++i) {
-    if (!append_part(index.fields[i], PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)))) return false;
+    if (!take_part(index.fields[i], PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)))) return false;
   }
   return true;
+}
+
+/// The K form of a lookup's value; false with an exception set.
+bool append_lookup_key(const Lookup& lookup, PyObject* value, Bytes& key) {
+  return each_part(*lookup.type, *lookup.index, *lookup.view->connection, value,
+                   [&key](BytesView part) { append_key(key, part); });
 }
 
 /// The identities found, at most `limit`; false with an exception set.
@@ -97,6 +92,7 @@ bool find(const Lookup& lookup, PyObject* const* args, size_t limit, std::vector
   const Table& table = *lookup.bound->table;
   Transaction* transaction = lookup.view->transaction.get();
   if (lookup.index == nullptr) {
+    if (!check_coverage(lookup, nullptr)) return false;
     transaction != nullptr ? transaction->lookup_type(table, limit, found)
                            : lookup.view->view->lookup_type(table, limit, found);
     return true;
@@ -107,7 +103,7 @@ bool find(const Lookup& lookup, PyObject* const* args, size_t limit, std::vector
   }
   thread_local Bytes key;
   key.clear();
-  if (!append_lookup_key(lookup, args[0], key)) return false;
+  if (!append_lookup_key(lookup, args[0], key) || !check_coverage(lookup, &key)) return false;
   transaction != nullptr ? transaction->lookup(table, lookup.index_number, key, limit, found)
                          : lookup.view->view->lookup(table, lookup.index_number, key, limit, found);
   return true;
@@ -121,6 +117,23 @@ bool find_few(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* 
 }
 
 }  // namespace
+
+const IndexSpec* find_index(const DatabaseType& type, PyObject* keyword) {
+  for (const IndexSpec& index : type.indexes) {
+    if (index.name == keyword || PyUnicode_Compare(index.name, keyword) == 0) return &index;
+  }
+  std::string known;
+  for (const IndexSpec& index : type.indexes)
+    known += (known.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(index.name));
+  PyErr_Format(error_class("LookupTypeError"), "%s has no index named %R; its indexes: %s",
+               type.qualified_name().c_str(), keyword, known.empty() ? "none" : known.c_str());
+  return nullptr;
+}
+
+bool append_index_values(const DatabaseType& type, const IndexSpec& index, const Connection& connection,
+                         PyObject* value, Bytes& values) {
+  return each_part(type, index, connection, value, [&values](BytesView part) { values.append(part); });
+}
 
 PyObject* lookup_all(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   Lookup lookup;

@@ -3,7 +3,16 @@
 
 #include <Python.h>
 
+#include "bindings/object_type.h"
+
 namespace odb {
+
+/// The index that a keyword names; nullptr with an exception set.
+const IndexSpec* find_index(const DatabaseType& type, PyObject* keyword);
+/// Appends the V values of an index's fields: of a value, or of a tuple of values for a composite one. False with an
+/// exception set.
+bool append_index_values(const DatabaseType& type, const IndexSpec& index, const Connection& connection,
+                         PyObject* value, Bytes& values);
 
 PyObject* lookup_all(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
 PyObject* lookup_any(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords);

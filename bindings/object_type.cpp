@@ -2,8 +2,10 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
+#include <tuple>
 
 #include "bindings/errors.h"
 #include "bindings/field.h"
@@ -175,6 +177,28 @@ PyObject* handle_exists(PyObject* self, PyObject*) {
   return PyBool_FromLong(presence == Presence::kHere);
 }
 
+/// Objects whose __del__ is running in this thread: deleting one of them once more in there does nothing, so that
+/// objects which delete each other all go.
+class Deleting {
+ public:
+  Deleting(const PyView* view, PyObject* handle) { running().push_back(key(view, handle)); }
+  Deleting(const Deleting&) = delete;
+  Deleting& operator=(const Deleting&) = delete;
+  ~Deleting() { running().pop_back(); }
+
+  static bool is_running(const PyView* view, PyObject* handle) {
+    return std::ranges::find(running(), key(view, handle)) != running().end();
+  }
+
+ private:
+  using Key = std::tuple<const PyView*, PyTypeObject*, ObjectId>;
+  static Key key(const PyView* view, PyObject* handle) { return {view, Py_TYPE(handle), identity_of(handle)}; }
+  static std::vector<Key>& running() {
+    thread_local std::vector<Key> stack;
+    return stack;
+  }
+};
+
 PyObject* handle_delete(PyObject* self, PyObject*) {
   DatabaseType* type = find_database_type(Py_TYPE(self));
   if (type == nullptr) return refuse_new(Py_TYPE(self), nullptr, nullptr);
@@ -184,11 +208,13 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
   if (bound == nullptr) return nullptr;
   Kept kept(view);
   if (type->on_delete != nullptr) {
+    if (Deleting::is_running(view, self)) Py_RETURN_NONE;
     Presence presence = view->transaction->exists(*bound->table, identity_of(self));
     if (presence != Presence::kHere) {
       set_absent_error(presence, self);
       return nullptr;
     }
+    Deleting deleting(view, self);
     PyObject* result = PyObject_CallOneArg(type->on_delete, self);
     if (result == nullptr) return nullptr;
     Py_DECREF(result);

@@ -33,6 +33,7 @@ struct IndexSpec {
   PyObject* name;  // interned
   std::string where;
   std::vector<size_t> fields;  // positions
+  bool is_unique;              // D15
 };
 
 struct DatabaseType {

@@ -8,6 +8,7 @@
 #include "bindings/errors.h"
 #include "bindings/gil.h"
 #include "bindings/module.h"
+#include "core/net/certificate.h"
 
 namespace nb = nanobind;
 
@@ -45,6 +46,16 @@ nb::dict figures(const Server& server) {
   return out;
 }
 
+/// (chain, key) of a new self-signed certificate, both PEM.
+nb::tuple new_certificate() {
+  Certificate made = [] {
+    NoGil no_gil;
+    return make_certificate();
+  }();
+  return nb::make_tuple(nb::bytes(made.chain_pem.data(), made.chain_pem.size()),
+                        nb::bytes(made.key_pem.data(), made.key_pem.size()));
+}
+
 }  // namespace
 
 void add_server(nb::module_& module) {
@@ -58,6 +69,7 @@ void add_server(nb::module_& module) {
       .def_prop_ro("fingerprint", &Server::fingerprint);
   module.attr("HEARTBEAT_S") = static_cast<double>(limits::kHeartbeatUs) / 1e6;
   module.def("start_server", &start_server);
+  module.def("make_certificate", &new_certificate);
 }
 
 }  // namespace odb

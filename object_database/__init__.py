@@ -15,6 +15,7 @@ except ImportError as error:  # pragma: no cover - only in a broken installation
         "it takes a C++20 compiler and the OpenSSL headers (Debian, Ubuntu: apt-get install g++ libssl-dev)."
     ) from error
 
+from object_database.core_schema import core_schema
 from object_database.database_connection import DatabaseConnection
 from object_database.errors import (
     AuthenticationError,
@@ -24,9 +25,11 @@ from object_database.errors import (
     ObjectDoesntExistException,
     RevisionConflictException,
     SchemaMismatchError,
+    UniqueViolationError,
 )
 from object_database.inmem_server import InMemServer
-from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault
+from object_database.persistence import InMemoryPersistence
+from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault, Unique
 from object_database.tcp_server import TcpServer, connect
 from object_database.types import OneOf
 from object_database.view import Transaction, View, current_transaction, revisionConflictRetry
@@ -36,6 +39,7 @@ __all__ = [
     "DatabaseConnection",
     "DisconnectedException",
     "InMemServer",
+    "InMemoryPersistence",
     "Index",
     "Indexed",
     "NotSubscribedError",
@@ -49,9 +53,12 @@ __all__ = [
     "SubscribeLazilyByDefault",
     "TcpServer",
     "Transaction",
+    "Unique",
+    "UniqueViolationError",
     "View",
     "__version__",
     "connect",
+    "core_schema",
     "current_transaction",
     "revisionConflictRetry",
 ]

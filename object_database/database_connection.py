@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from object_database import _core
-from object_database.errors import FlushTimeoutError, SchemaError
+from object_database.core_schema import core_schema
+from object_database.errors import DisconnectedException, FlushTimeoutError, LookupTypeError, SchemaError
 from object_database.schema import Schema
 
 __all__ = ["DatabaseConnection"]
@@ -66,6 +67,12 @@ class DatabaseConnection(_core.Connection):
         where = f" to {peer[0]}:{peer[1]}" if peer else " in this process"
         return f"<DatabaseConnection {state}{where}, transaction {self._transaction_id()}>"
 
+    @property
+    def connectionObject(self) -> Any:
+        """The core.Connection object of this connection: the server made it, and it vanishes with the connection, so
+        that others who refer to it can tell. None once disconnected."""
+        return None if self._closed_reason() is not None else core_schema.Connection.fromIdentity(self._identity())
+
     # ---- schemas and subscriptions
 
     def addSchema(self, schema: Schema, block: bool = True, timeout: float | None = None) -> None:
@@ -79,6 +86,8 @@ class DatabaseConnection(_core.Connection):
         if not isinstance(schema, Schema):
             raise SchemaError(f"{schema!r} is not a Schema")
         schema.freeze()
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)  # also where nothing is left to ask the server for
         if all(self._is_bound(database_type) for database_type in schema._database_types()):
             return
         self._define_schema(schema.name, schema._database_types(), _seconds(timeout))
@@ -119,6 +128,91 @@ class DatabaseConnection(_core.Connection):
         """Work with a type without loading it: the objects that this connection creates are seen, no others."""
         self.addSchema(_schema_of(t), timeout=timeout)
         return self._waited([self._subscribe(t, False)], block, timeout)
+
+    def subscribeToIndex(
+        self,
+        t: type,
+        block: bool = True,
+        lazySubscription: bool | None = None,
+        timeout: float | None = None,
+        **index: Any,
+    ) -> tuple[CompletionEvent, ...]:
+        """Load the objects of a type with an index value, and keep them up to date.
+
+        Objects that get the value later come in whole; one that loses it stays here and is kept up to date. Several
+        keywords are several subscriptions: what any of them asks for.
+
+        Args:    index: name=value of an index; a tuple of values for an index over several fields.
+                 block, lazySubscription, timeout: as in subscribeToSchema.
+        Raises:  LookupTypeError: no such index.  SubscribeTimeoutError, DisconnectedException.
+        """
+        if not index:
+            raise LookupTypeError(f"subscribeToIndex({t.__name__}, ...) needs an index as a keyword: state='new'")
+        self.addSchema(_schema_of(t), timeout=timeout)
+        return self._waited([self._subscribe_key(t, *key) for key in index.items()], block, timeout)
+
+    def subscribeToObject(self, o: Any, timeout: float | None = None) -> None:
+        """Load one object, known by its handle, and keep it up to date. Errors as of subscribeToObjects."""
+        self.subscribeToObjects([o], timeout=timeout)
+
+    def subscribeToObjects(
+        self, objects: Iterable[Any], block: bool = True, timeout: float | None = None
+    ) -> tuple[CompletionEvent, ...]:
+        """Load objects, known by their handles, and keep them up to date. What does not exist is known not to.
+
+        Args:    objects: handles, of one type or several.  block, timeout: as in subscribeToSchema.
+        Raises:  SubscribeTimeoutError, DisconnectedException.
+        """
+        by_type: dict[type, list[Any]] = {}
+        for handle in objects:
+            by_type.setdefault(type(handle), []).append(handle)
+        for t in by_type:
+            self.addSchema(_schema_of(t), timeout=timeout)
+        subscriptions = [
+            self._subscribe_objects(t, handles[start : start + _core.LIST_ITEMS_MAX])
+            for t, handles in by_type.items()
+            for start in range(0, len(handles), _core.LIST_ITEMS_MAX)
+        ]
+        return self._waited(subscriptions, block, timeout)
+
+    def subscribe(self, *wanted: Schema | type, timeout: float | None = None, **index: Any) -> None:
+        """Load what a program works with, and keep it up to date; returns when it is here.
+
+        Args:    wanted: schemas and types; with `index`, one type.
+                 index: name=value of an index of the type: only the objects with this value.
+                 timeout: seconds for each type; None waits for ever.
+        Raises:  SubscribeTimeoutError, SchemaMismatchError, DisconnectedException, SchemaError.
+        """
+        if index:
+            if len(wanted) != 1 or isinstance(wanted[0], Schema):
+                raise SchemaError("subscribe(T, name=value) takes one type; an index belongs to a type")
+            self.subscribeToIndex(wanted[0], timeout=timeout, **index)
+            return
+        for each in wanted:
+            if isinstance(each, Schema):
+                self.subscribeToSchema(each, timeout=timeout)
+            else:
+                self.subscribeToType(each, timeout=timeout)
+
+    def subscribeMultiple(
+        self,
+        subscriptions: Iterable[tuple[str, str, tuple[str, Any] | None, bool]],
+        block: bool = True,
+        timeout: float | None = None,
+    ) -> tuple[CompletionEvent, ...]:
+        """Subscriptions by name: (schema, type, None or (index name, value), is_lazy). The schemas are added already.
+
+        Returns: as of subscribeToSchema.  Raises: SchemaNotAddedError, LookupTypeError, SubscribeTimeoutError.
+        """
+        pending = []
+        for schema_name, type_name, key, _is_lazy in subscriptions:
+            t = self._type_named(f"{schema_name}.{type_name}")
+            pending.append(self._subscribe(t, True) if key is None else self._subscribe_key(t, *key))
+        return self._waited(pending, block, timeout)
+
+    def isSubscribedToIndex(self, t: type, lazy: bool = False, **index: Any) -> bool:
+        """Whether lookups of these index values see everything. `lazy`: for programs written for the reference."""
+        return all(self._is_subscribed_to_key(t, *key) for key in index.items())
 
     def isSubscribedToType(self, t: type) -> bool:
         """Whether every object of the type is here."""

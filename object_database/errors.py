@@ -43,6 +43,7 @@ __all__ = [
     "TextError",
     "TransactionTooLargeError",
     "TransactionTooOldError",
+    "UniqueViolationError",
     "ValueRangeError",
     "ValueTypeError",
     "ViewStateError",
@@ -215,7 +216,7 @@ class NotSubscribedError(ObjectDoesntExistException):
 class Conflict(NamedTuple):
     """What two transactions disagreed about. `member` is the field's or index's name, "" for existence and type sets."""
 
-    kind: str  # "field", "existence", "index key", "type set" or ""
+    kind: str  # "field", "existence", "index key", "type set", "unique" or ""
     type_name: str  # "schema.Type"
     member: str
     obj: Any  # handle or None
@@ -262,6 +263,22 @@ class TransactionTooLargeError(ObjectDatabaseError):
     hint = "split it into smaller ones"
 
 
+class UniqueViolationError(ObjectDatabaseError):
+    """Another object has a value that only one may have; nothing of the transaction was carried out.
+
+    It is not a conflict: the same transaction, run again, is refused again (D15).
+
+    Attributes: key: a Conflict, kind "unique", with the index as its member.  obj: handle of the other object.
+    """
+
+    hint = "look the value up first, in the same transaction, and use the object that is found"
+
+    def __init__(self, key: Any = None, *, message: str | None = None):
+        super().__init__(message if message is not None else f"a value is not unique: {key}")
+        self.key = key
+        self.obj = getattr(key, "obj", None)
+
+
 class InvalidArgumentError(ObjectDatabaseError, ValueError):
     """An address, certificate or option that cannot be used."""
 
@@ -302,4 +319,8 @@ def commit_error(
         return TransactionTooOldError(conflict, message=text, as_of=as_of)
     if outcome == 3:
         return ObjectDoesntExistException(obj, f"{_described(conflict)} was written although it does not exist")
+    if outcome == 5:
+        return UniqueViolationError(conflict._replace(kind="unique"), message=message)
+    if outcome == 6:
+        return TransactionTooLargeError(message)
     return ServerError(message)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from object_database.persistence import InMemoryPersistence
 from object_database.server import Server
 
 __all__ = ["InMemServer"]
 
 
 class InMemServer(Server):
-    """`with InMemServer(auth_token="t") as server: db = server.connect("t")`."""
+    """`with InMemServer(auth_token="t") as server: db = server.connect("t")`. Arguments as of Server."""
 
-    def __init__(self, kvstore: Any = None, auth_token: str = "", transactionWatcher: Any = None):
+    def __init__(
+        self, kvstore: InMemoryPersistence | None = None, auth_token: str = "", transactionWatcher: Any = None
+    ):
         super().__init__(kvstore, auth_token, transactionWatcher)

@@ -23,56 +23,129 @@ import inspect
 import sys
 import types
 import typing
+from collections import namedtuple
 from collections.abc import Callable
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from object_database import _core
-from object_database.errors import SchemaError
+from object_database.errors import ObjectDoesntExistException, SchemaError, ValueTypeError
 from object_database.types import field_spec, from_union, is_union
 
-__all__ = ["Index", "Indexed", "Object", "Schema", "SubscribeLazilyByDefault"]
+__all__ = [
+    "DatabaseObjectBase",
+    "FieldDefinition",
+    "FieldId",
+    "Index",
+    "IndexId",
+    "IndexValue",
+    "Indexed",
+    "Object",
+    "ObjectFieldId",
+    "ObjectId",
+    "Schema",
+    "SchemaDefinition",
+    "SubscribeLazilyByDefault",
+    "TypeDefinition",
+    "Unique",
+    "indexValueFor",
+]
 
 _T = TypeVar("_T")
 _Class = TypeVar("_Class", bound=type)
 
+# A field of one of these names could not be read. (`snapshot` and `Row` are no such names: there the field wins.)
 _RESERVED_FIELDS = frozenset(name for name in dir(_core.Object) if not name.startswith("__"))
+_EXISTS = " exists"  # the hidden field and index that every type has, as far as definitions list it
 _MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__", "_abc_impl"})  # of the class itself; no members
 _NO_DEFAULT: Any = object()
+
+
+# ---- the names of things, as views and conflicts speak of them
+
+ObjectId = int
+FieldId = int
+IndexValue = bytes
+
+
+class ObjectFieldId(NamedTuple):
+    """One field of one object: the key of a stored value."""
+
+    objId: ObjectId
+    fieldId: FieldId
+    isIndexValue: bool = False
+
+
+class IndexId(NamedTuple):
+    """One value of one index: the key of a set of objects."""
+
+    fieldId: FieldId
+    indexValue: IndexValue
+
+
+class TypeDefinition(NamedTuple):
+    """The names of a type's fields and indexes, sorted, the hidden one of existence included."""
+
+    fields: tuple[str, ...]
+    indices: tuple[str, ...]
+
+
+SchemaDefinition = dict[str, TypeDefinition]  # a type's name -> its definition
+
+
+class FieldDefinition(NamedTuple):
+    """A field or index by its names."""
+
+    schema: str
+    typename: str
+    fieldname: str
 
 
 class Index:
     """An index over one or more fields, looked up by a value or a tuple of values: `T.lookupAll(by_a_b=(1, "x"))`.
 
     Args:    names: names of fields of the same type, in the order of the index.
+             unique: no two objects may have the same values (D15); those with a None among them may.
     Raises:  SchemaError: no name was given.
     """
 
-    def __init__(self, *names: str):
+    def __init__(self, *names: str, unique: bool = False):
         if not names:
             raise SchemaError("an Index needs the name of a field: Index('state', 'number')")
         self.names = names
+        self.unique = unique
 
     def __repr__(self) -> str:
-        return f"Index({', '.join(map(repr, self.names))})"
+        return f"Index({', '.join(map(repr, self.names))}{', unique=True' if self.unique else ''})"
+
+    def __call__(self, instance: Any) -> tuple[Any, ...]:
+        """The values that an object has in this index."""
+        return tuple(getattr(instance, name) for name in self.names)
 
 
 class _IndexedField:
-    """What Indexed(T) and Indexed[T] give: a field's type, and that the field is indexed by its own name."""
+    """What Indexed and Unique give: a field's type, and that the field is indexed by its own name."""
 
-    def __init__(self, annotation: Any):
+    def __init__(self, annotation: Any, is_unique: bool):
         self.annotation = annotation
+        self.is_unique = is_unique
 
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform  # known to every type checker; nothing to install
 
     Indexed = Annotated[_T, "indexed"]
+    Unique = Annotated[_T, "unique"]
 
     @dataclass_transform(kw_only_default=True)
     class Object(_core.Object):
         """Base of database types in the class-statement style: `class Order(Object, schema=shop)`."""
 
+        Row: typing.ClassVar[type[tuple[Any, ...]]]
+
         def __init_subclass__(cls, *, schema: Schema | None = None) -> None: ...
+
+        def snapshot(self) -> Any: ...
 
 else:
     Object = _core.Object
@@ -80,13 +153,26 @@ else:
     class Indexed:
         """A field with an index of the same name: `k = Indexed(int)` or `k: Indexed[int]`."""
 
+        _is_unique = False
+
         def __new__(cls, annotation: Any) -> _IndexedField:
             if not isinstance(annotation, str) and field_spec(annotation) is None:
-                raise SchemaError(f"Indexed takes the type of a field; {annotation!r} is none")
-            return _IndexedField(annotation)
+                raise SchemaError(f"{cls.__name__} takes the type of a field; {annotation!r} is none")
+            return cls[annotation]
 
         def __class_getitem__(cls, annotation: Any) -> _IndexedField:
-            return _IndexedField(annotation)
+            return _IndexedField(annotation, cls._is_unique)
+
+    class Unique(Indexed):
+        """A field with a unique index of the same name: no two objects have the same value, but for None (D15).
+
+        A commit that would break this raises UniqueViolationError; within the transaction nothing is checked.
+        """
+
+        _is_unique = True
+
+
+DatabaseObjectBase = Object
 
 
 def SubscribeLazilyByDefault(cls: _Class) -> _Class:
@@ -98,7 +184,29 @@ def SubscribeLazilyByDefault(cls: _Class) -> _Class:
     return cls
 
 
+def indexValueFor(type: Any, value: Any, serializationContext: Any = None) -> IndexValue:
+    """The bytes of a value as an index holds it: byte order is the order of the values (D38).
+
+    Args:    type: a field's type, or tuple[...] of several for a composite index; what Schema.indexType() gives.
+             value: converted as in a lookup.  serializationContext: not used; programs for the reference pass it.
+    Raises:  SchemaError: no type of a field; or a reference outside of a view, whose connection numbers the types.
+             ValueTypeError, ValueRangeError: the value does not fit.
+    """
+    if typing.get_origin(type) is tuple:
+        parts = typing.get_args(type)
+        if not isinstance(value, (tuple, list)) or len(value) != len(parts):
+            raise ValueTypeError(
+                f"an index over {len(parts)} fields takes a tuple of {len(parts)}; {value!r} was given"
+            )
+        return b"".join(indexValueFor(part, each) for part, each in zip(parts, value, strict=True))
+    spec = field_spec(type)
+    if spec is None:
+        raise SchemaError(f"{type!r} is not the type of a field")
+    return bytes(_core.index_value(spec, value))
+
+
 class _Field(NamedTuple):
+    annotation: Any  # int, a database type, OneOf(...): strings and unions are resolved
     spec: Any
     default: Any  # _NO_DEFAULT: the type's own
 
@@ -107,11 +215,91 @@ class _Definition(NamedTuple):
     """What a class body says, inherited parts included."""
 
     fields: dict[str, _Field]
-    indexes: dict[str, tuple[str, ...]]
+    indexes: dict[str, Index]
     members: dict[str, Any]  # methods, properties, constants of the class itself
 
 
 _definitions: dict[type, _Definition] = {}  # database type -> its definition
+
+
+class _Made:
+    """An attribute of database types that is made when it is first asked for; each type gets one of its own."""
+
+    def __init__(self, name: str, make: Callable[[type], Any]):
+        self._name = name
+        self._make = make
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        database_type = next(base for base in owner.__mro__ if base in _definitions)
+        made = self._make(database_type)
+        type.__setattr__(database_type, self._name, made)
+        return made
+
+
+_row_classes: dict[type, Any] = {}
+
+
+def _row_class(database_type: type) -> Any:
+    """A name that a NamedTuple cannot have, `_x` or `class`, is `_` and its position there."""
+    if database_type not in _row_classes:
+        fields = _definitions[database_type].fields
+        made = namedtuple(database_type.__name__, list(fields), rename=True, module=database_type.__module__)
+        made.__qualname__ = f"{database_type.__qualname__}.Row"
+        made.__doc__ = f"What a {database_type.__name__} was at one time: the values of its fields."
+        made.__annotations__ = dict(zip(made._fields, (field.annotation for field in fields.values()), strict=True))
+        _row_classes[database_type] = made
+    return _row_classes[database_type]
+
+
+def _snapshot(self: Any) -> Any:
+    """snapshot()
+
+    The values of all fields as they are now: a `Row` of the type, a NamedTuple that outlives the view.
+    In a transaction it is a read of every field.
+    """
+    database_type = type(self)
+    if database_type not in _definitions:
+        raise SchemaError(f"{database_type.__name__} is not a type of a schema: decorate it with @schema.define")
+    fields = _definitions[database_type].fields
+    if not fields and not self.exists():
+        raise ObjectDoesntExistException(self)
+    return _row_class(database_type)._make([getattr(self, name) for name in fields])
+
+
+_snapshot.__name__, _snapshot.__qualname__ = "snapshot", "Object.snapshot"
+_core.Object.snapshot = _snapshot
+
+
+def _default_of(field: _Field) -> Any:
+    if field.default is not _NO_DEFAULT:
+        return field.default
+    first = field.annotation.Types[0] if isinstance(field.spec, tuple) else field.annotation
+    return first.fromIdentity(0) if _core.is_database_type(first) else first()
+
+
+def _signature(database_type: type) -> inspect.Signature:
+    init = database_type.__init__  # type: ignore[misc]
+    if init is not object.__init__:
+        signature = inspect.signature(init)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default_of(field), annotation=field.annotation)
+        for name, field in _definitions[database_type].fields.items()
+        if name.isidentifier() and not iskeyword(name)
+    ]
+    return inspect.Signature(parameters)
+
+
+_DOCUMENTED_FIELDS = 20  # of a type that says nothing of itself: more would be no line
+
+
+def _generated_doc(name: str, definition: _Definition) -> str:
+    def shown(field_name: str, field: _Field) -> str:
+        default = "" if field.default is _NO_DEFAULT else f" = {field.default!r}"
+        return f"{field_name}: {'None' if field.spec == 'none' else getattr(field.annotation, '__name__', field.annotation)}{default}"
+
+    parts = [shown(*item) for item in list(definition.fields.items())[:_DOCUMENTED_FIELDS]]
+    return f"{name}({', '.join(parts)}{', ...' if len(definition.fields) > _DOCUMENTED_FIELDS else ''})"
 
 
 class Schema:
@@ -193,6 +381,47 @@ class Schema:
             raise SchemaError(f"still need definitions for {missing}")
         self._is_frozen = True
 
+    # ---- what is defined
+
+    def toDefinition(self) -> SchemaDefinition:
+        """The names of the fields and indexes of every type, by the type's name, sorted."""
+        return {name: self.typeToDef(self._types[name]) for name in sorted(self._types)}
+
+    def typeToDef(self, t: type) -> TypeDefinition:
+        """The names of a type's fields and indexes, sorted. A type that is not defined yet has the hidden ones only."""
+        known = _definitions.get(t, _Definition({}, {}, {}))
+        return TypeDefinition(tuple(sorted([_EXISTS, *known.fields])), tuple(sorted([_EXISTS, *known.indexes])))
+
+    def getType(self, name: str) -> type | None:
+        """The database type of this name, or None; unlike an attribute it makes no forward reference."""
+        return self._types.get(name)
+
+    def fieldType(self, typename: str, fieldname: str) -> Any:
+        """What a field holds: int, a database type, OneOf(...); None when there is no such field."""
+        known = self._definition_of(typename)
+        if known is None or fieldname == _EXISTS:
+            return None if known is None else bool
+        return known.fields[fieldname].annotation if fieldname in known.fields else None
+
+    def indexType(self, typename: str, indexname: str) -> Any:
+        """What an index is looked up with: its field's type, tuple[...] of several; None when there is no such index."""
+        known = self._definition_of(typename)
+        if known is None or indexname == _EXISTS:
+            return None if known is None else bool
+        if indexname not in known.indexes:
+            return None
+        parts = tuple(known.fields[name].annotation for name in known.indexes[indexname].names)
+        return parts[0] if len(parts) == 1 else types.GenericAlias(tuple, parts)
+
+    def lookupFullyQualifiedTypeByName(self, name: str) -> type | None:
+        """The type that "schema.Type" names, or None when it is not one of this schema."""
+        schema, _, typename = name.rpartition(".")
+        return self.getType(typename) if schema == self._name else None
+
+    def _definition_of(self, typename: str) -> _Definition | None:
+        database_type = self._types.get(typename)
+        return None if database_type is None else _definitions.get(database_type)
+
     def _forward(self, name: str) -> type:
         made: type = _core.make_type(self._name, name)
         type.__setattr__(made, "__schema__", self)
@@ -238,7 +467,7 @@ class _Names(dict[str, Any]):
         if isinstance(annotation, str):
             return self.resolved(eval(annotation, {}, self))
         if isinstance(annotation, _IndexedField):
-            return _IndexedField(self.resolved(annotation.annotation))
+            return _IndexedField(self.resolved(annotation.annotation), annotation.is_unique)
         if is_union(annotation):
             return from_union(annotation, self.resolved)
         return annotation
@@ -249,8 +478,8 @@ def _build(schema: Schema, cls: type, database_type: type, caller: types.FrameTy
     for name in definition.fields:
         if name in _RESERVED_FIELDS:
             raise SchemaError(f"{schema.name}.{cls.__name__}.{name}: the name is taken by every object; choose another")
-    for name, fields in definition.indexes.items():
-        for field in fields:
+    for name, index in definition.indexes.items():
+        for field in index.names:
             if field not in definition.fields:
                 raise SchemaError(f"{schema.name}.{cls.__name__}.{name} is an index over {field!r}, which is no field")
     bases = _bases(schema, cls)
@@ -266,20 +495,28 @@ def _build(schema: Schema, cls: type, database_type: type, caller: types.FrameTy
             (name, field.spec, None if field.default is _NO_DEFAULT else (field.default,))
             for name, field in definition.fields.items()
         ],
-        list(definition.indexes.items()),
+        [(name, index.names, index.unique) for name, index in definition.indexes.items()],
         init,
         getattr(cls, "__del__", None),
     )
     _definitions[database_type] = definition
+    if not _has_its_own(cls, "Row") and "Row" not in definition.fields:
+        type.__setattr__(database_type, "Row", _Made("Row", _row_class))
+    type.__setattr__(database_type, "__signature__", _Made("__signature__", _signature))
     for name, member in definition.members.items():
         setattr(database_type, name, member)
         _rebind_super(member, cls, database_type)
     database_type.__module__ = cls.__module__
     database_type.__qualname__ = cls.__qualname__
-    database_type.__doc__ = cls.__doc__
+    database_type.__doc__ = cls.__doc__ or _generated_doc(cls.__name__, definition)
     database_type.__is_database_object_type__ = True  # type: ignore[attr-defined]
     if getattr(cls, "__odb_is_lazy_by_default__", False):
         database_type.markLazyByDefault()  # type: ignore[attr-defined]
+
+
+def _has_its_own(cls: type, name: str) -> bool:
+    """Whether the class, or an ordinary one that it derives from, has a member of this name."""
+    return any(name in base.__dict__ for base in cls.__mro__ if base not in _definitions)
 
 
 def _bases(schema: Schema, cls: type) -> tuple[type, ...]:
@@ -325,7 +562,7 @@ def _read_members(where: str, cls: type, is_itself: bool, names: _Names, definit
         if name in _MACHINERY or (name in definition.fields and name in annotations):
             continue
         if isinstance(member, Index):
-            definition.indexes[name] = member.names
+            definition.indexes[name] = member
         elif _is_method(member):
             if definition.fields.pop(name, None) is not None:
                 definition.indexes.pop(name, None)
@@ -352,9 +589,10 @@ def _add_field(name: str, annotation: Any, default: Any, definition: _Definition
     spec = field_spec(annotation.annotation if is_indexed else annotation)
     if spec is None:
         return False
-    definition.fields[name] = _Field(spec, default)
+    plain = annotation.annotation if is_indexed else annotation
+    definition.fields[name] = _Field(type(None) if plain is None else plain, spec, default)
     if is_indexed:
-        definition.indexes[name] = (name,)
+        definition.indexes[name] = Index(name, unique=annotation.is_unique)
     else:
         definition.indexes.pop(name, None)
     return True

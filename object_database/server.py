@@ -7,6 +7,8 @@ from typing import Any
 from object_database import _core
 from object_database.database_connection import DatabaseConnection
 from object_database.errors import InvalidArgumentError, ServerStateError
+from object_database.messages import getHeartbeatInterval
+from object_database.persistence import InMemoryPersistence
 
 __all__ = ["Server"]
 
@@ -15,24 +17,37 @@ class Server:
     """Base of TcpServer and InMemServer.
 
     Args:    auth_token: what clients must know.
-             kvstore, transactionWatcher: None; objects live in memory.
+             kvstore: where objects live: None or an InMemoryPersistence() of its own, both mean in memory.
+             transactionWatcher: None.
     """
 
-    def __init__(self, kvstore: Any, auth_token: str, transactionWatcher: Any = None):
-        if kvstore is not None:
-            raise InvalidArgumentError("objects live in memory: give None for the store")
+    def __init__(
+        self, kvstore: InMemoryPersistence | None = None, auth_token: str = "", transactionWatcher: Any = None
+    ):
+        if kvstore is not None and not isinstance(kvstore, InMemoryPersistence):
+            raise InvalidArgumentError(
+                f"in this release objects live in memory: the store is None or InMemoryPersistence(); {kvstore!r} was given"
+            )
         if transactionWatcher is not None:
-            raise InvalidArgumentError("transaction watchers do not exist: give None")
+            raise InvalidArgumentError(
+                f"this release has no transaction watchers: give None; {transactionWatcher!r} was given"
+            )
         if not isinstance(auth_token, str):
             raise InvalidArgumentError("the token is a str")
+        self._store = kvstore
         self._auth_token = auth_token
         self._core: _core.Server | None = None
 
     def start(self) -> None:
-        """Start serving. A server that was stopped does not start again: its objects are gone."""
+        """Start serving, with the heartbeat of messages.getHeartbeatInterval().
+
+        Raises: ServerStateError: it was started before, and its objects are gone; or its store is another server's.
+        """
         if self._core is not None:
             raise ServerStateError("this server was started already")
-        self._core = _core.start_server(self._auth_token, _core.HEARTBEAT_S)
+        if self._store is not None:
+            self._store._claim(self)
+        self._core = _core.start_server(self._auth_token, getHeartbeatInterval())
 
     def stop(self) -> None:
         """Say farewell to every client and end. Idempotent."""

@@ -11,6 +11,7 @@ from typing import Any
 from object_database import _core
 from object_database.database_connection import DatabaseConnection
 from object_database.errors import InvalidArgumentError
+from object_database.persistence import InMemoryPersistence
 from object_database.server import Server
 from object_database.util import CertificateFiles
 
@@ -39,8 +40,9 @@ class TcpServer(Server):
 
     Args:    host: an address or name of this machine; `localhost` listens on IPv4 and IPv6.
              port: 0 picks a free one; after start() `port` tells which.
-             mem_store: None; objects live in memory.
-             ssl_context: None for a certificate made for this process, or util.sslContextFromCertPath(cert, key).
+             mem_store: None or InMemoryPersistence(); objects live in memory.
+             ssl_context: None for a certificate made for this process, or util.sslContextFromCertPath(cert, key),
+                 or util.generateSslContext().
              auth_token: what clients must know; not empty.
     Raises:  InvalidArgumentError: an empty token, a bad address or certificate.
              ServerError, from start(): the port is taken or not allowed.
@@ -50,7 +52,7 @@ class TcpServer(Server):
         self,
         host: str,
         port: int,
-        mem_store: Any = None,
+        mem_store: InMemoryPersistence | None = None,
         ssl_context: CertificateFiles | None = None,
         auth_token: str = "",
         transactionWatcher: Any = None,

@@ -1,41 +1,97 @@
-"""Small helpers that programs use beside the database."""
+"""Small helpers that programs use beside the database: certificates, tokens, logging, text, files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
-from typing import NamedTuple
+from typing import Any
 
-from object_database.errors import InvalidArgumentError
+from object_database.util_certificates import (
+    CertificateFiles,
+    generateSslContext,
+    sslContextFromCertPath,
+    sslContextFromCertPathOrNone,
+)
+from object_database.util_logging import (
+    DEFAULT_LOGGING_CONFIG,
+    VALID_LOG_LEVELS,
+    Timer,
+    configureLogging,
+    getFormatter,
+    logFormat,
+    recursiveUpdate,
+    setupLogging,
+    validateLogLevel,
+)
+from object_database.util_text import (
+    closest_in,
+    closest_N_in,
+    distance,
+    formatTable,
+    indent,
+    secondsToHumanReadable,
+)
 
-__all__ = ["CertificateFiles", "genToken", "sslContextFromCertPath", "sslContextFromCertPathOrNone"]
+__all__ = [
+    "DEFAULT_LOGGING_CONFIG",
+    "VALID_LOG_LEVELS",
+    "CertificateFiles",
+    "Timer",
+    "closest_N_in",
+    "closest_in",
+    "configureLogging",
+    "distance",
+    "formatTable",
+    "genToken",
+    "generateSslContext",
+    "getDirectorySize",
+    "getFormatter",
+    "indent",
+    "logFormat",
+    "recursiveUpdate",
+    "removeFileIfExists",
+    "secondsToHumanReadable",
+    "setupLogging",
+    "sslContextFromCertPath",
+    "sslContextFromCertPathOrNone",
+    "tokenFromString",
+    "validateLogLevel",
+]
 
 
-class CertificateFiles(NamedTuple):
-    """Where a server's certificate and private key are, both PEM (D32)."""
-
-    certificate_path: str
-    key_path: str
-
-
-def sslContextFromCertPath(cert_path: str, key_path: str | None = None) -> CertificateFiles:
-    """The certificate of a server, for TcpServer(ssl_context=...).
-
-    Args:    key_path: by default the certificate's path with the ending .key.
-    Raises:  InvalidArgumentError: a file is missing.
-    """
-    found = CertificateFiles(cert_path, key_path or os.path.splitext(cert_path)[0] + ".key")
-    for what, path in zip(("certificate", "private key"), found, strict=True):
-        if not os.path.isfile(path):
-            raise InvalidArgumentError(f"the {what} {path!r} does not exist or is not a file")
-    return found
-
-
-def sslContextFromCertPathOrNone(cert_path: str | None = None) -> CertificateFiles | None:
-    """As sslContextFromCertPath; None, for a certificate made by the server, when no path is given."""
-    return None if cert_path is None else sslContextFromCertPath(cert_path)
-
-
-def genToken() -> str:
-    """A token that cannot be guessed: 256 random bits in hex."""
+def genToken(randomness: Any = None) -> str:
+    """A token that cannot be guessed: 256 random bits in hex. `randomness` is ignored; the reference took less."""
     return secrets.token_hex(32)
+
+
+def tokenFromString(text: str) -> str:
+    """The token that belongs to a text: its SHA-256 in hex. It is as easy to guess as the text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def removeFileIfExists(path: str | os.PathLike[str]) -> bool:
+    """Remove a file. Returns whether there was one. Raises OSError: it cannot be removed."""
+    try:
+        os.remove(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def getDirectorySize(path: str | os.PathLike[str]) -> int:
+    """Bytes in all files of a folder and of those below it. Links count as themselves and are not followed.
+
+    What vanishes while it is counted is left out. Raises OSError: the folder itself cannot be read.
+    """
+    total = 0
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    total += getDirectorySize(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+            except FileNotFoundError:
+                continue
+    return total

@@ -34,6 +34,7 @@ using CommitSeq = Id<struct CommitSeqTag, uint64_t>;
 using RequestId = Id<struct RequestTag, uint64_t>;
 
 inline constexpr Step kNever{~uint64_t{0}};
+inline constexpr Step kLatest{kNever.value - 1};  ///< not below any step that was made
 
 /// Monotonic time as the shells tell it, in microseconds from an arbitrary origin (D29). The core has no clock.
 struct Instant {

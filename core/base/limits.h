@@ -6,18 +6,24 @@
 
 namespace odb::limits {
 
-inline constexpr size_t kFrameBytesMax = 16 << 20;                // four times the largest frame of a bulk load
-inline constexpr size_t kUnauthenticatedFrameBytesMax = 4 << 10;  // SCRAM's longest message is below 400 bytes
-inline constexpr size_t kRowBytesMax = kFrameBytesMax / 2;  // a row travels whole, and messages end with their frame
-inline constexpr size_t kCommitPartBytes = 1 << 20;         // a commit travels in parts of about this size
-inline constexpr size_t kPieceBytes = 64 << 10;             // one turn of a subscription's stream
-inline constexpr size_t kTurnBytes = 64 << 10;              // what one connection may feed the engine in a turn
+inline constexpr size_t kFrameBytesMax = 16 << 20;                    // four times the largest frame of a bulk load
+inline constexpr size_t kUnauthenticatedFrameBytesMax = 4 << 10;      // SCRAM's longest message is below 400 bytes
+inline constexpr size_t kValueBytesMax = (64 << 20) + 16;             // a text of 64 MiB and its head
+inline constexpr size_t kRowBytesMax = kValueBytesMax + (1 << 20);    // one large value and whatever stands beside it
+inline constexpr size_t kCommitPartBytes = 1 << 20;                   // a commit travels in parts of about this size
+inline constexpr size_t kCommitPieceBytesMax = 2 * kCommitPartBytes;  // of one that is larger: a moment to take in
+inline constexpr size_t kRecordsPartBytesMax =
+    kRowBytesMax + kCommitPartBytes + (64 << 10);  // up to a part, then a row
+inline constexpr size_t kMessageBytesMax = kRecordsPartBytesMax + (64 << 10);
+inline constexpr size_t kPieceBytes = 64 << 10;  // one turn of a subscription's stream
+inline constexpr size_t kTurnBytes = 64 << 10;   // what one connection may feed the engine in a turn
 inline constexpr size_t kTransactionBytesMax = 256 << 20;
 inline constexpr size_t kTransactionWritesMax = 2'000'000;
 inline constexpr size_t kUploadsBytesMax = 512 << 20;     // unfinished uploads of all connections together
 inline constexpr size_t kOutboxBytesHigh = 1 << 20;       // streams wait above this; announcements do not
 inline constexpr size_t kOutboxBytesMax = 256 << 20;      // a client this far behind is closed with a reason
 inline constexpr size_t kConflictWindowBytes = 64 << 20;  // D14
+inline constexpr size_t kDeletedRememberedMax = 65'536;   // of a type that is covered in part, by a client (D20)
 inline constexpr size_t kNameBytesMax = 1 << 10;          // schema, type, field and index names
 inline constexpr size_t kFieldsPerTypeMax = 4096;
 inline constexpr size_t kTypesPerSchemaMax = 4096;

@@ -72,21 +72,20 @@ void ClientCore::define_schema(RequestId request, SchemaDefinition definition) {
   requests_[request] = MessageKind::kDefineSchema;
 }
 
-void ClientCore::subscribe(RequestId request, TypeId type, Scope scope) {
-  Table* table = store_->table(type);
-  ODB_CHECK(table != nullptr, type.value);
-  if (scope == Scope::kType && !table->is_complete() && !stagings_.contains(type))
-    stagings_.emplace(type, std::make_unique<Staging>(*table));
-  subscriptions_[request] = {type, scope};
-  send(Subscribe{request, type, scope});
+void ClientCore::subscribe(RequestId request, SubscriptionKey wanted) {
+  Table* table = store_->table(wanted.type);
+  ODB_CHECK(table != nullptr, wanted.type.value);
+  send(Subscribe{request, wanted.type, wanted.scope, wanted.index, wanted.values, wanted.objects});
+  if (wanted.scope != Scope::kNone) ++loadings_.try_emplace(wanted.type, *table).first->second.subscriptions;
+  subscriptions_.emplace(request, std::move(wanted));
 }
 
 CommitSeq ClientCore::commit(const Batch& batch) {
   CommitSeq seq = last_seq_ = {last_seq_.value + 1};
   // The server puts the parts together again, so one that is too long for a frame may be cut anywhere.
   auto each_piece = [](BytesView part, auto&& send_piece) {
-    for (; !part.empty(); part.remove_prefix(std::min(part.size(), limits::kFrameBytesMax / 2)))
-      send_piece(part.substr(0, limits::kFrameBytesMax / 2));
+    for (; !part.empty(); part.remove_prefix(std::min(part.size(), limits::kCommitPieceBytesMax)))
+      send_piece(part.substr(0, limits::kCommitPieceBytesMax));
   };
   for (const Bytes& part : batch.records)
     each_piece(part, [&](BytesView records) { send(CommitPart{seq, records, {}}); });
@@ -176,7 +175,7 @@ void ClientCore::on(const Welcome& welcome) {
     return close({Code::kAuthentication, "the server did not prove that it knows the token"});
   state_ = ClientState::kReady;
   authentication_.reset();
-  frames_.set_limit(limits::kFrameBytesMax);
+  frames_.set_limits(limits::kFrameBytesMax, limits::kMessageBytesMax);
   heartbeat_us_ = static_cast<int64_t>(std::clamp<uint64_t>(welcome.heartbeat_us, 1'000, 3'600'000'000));
   if (!add_block(welcome.identities_begin)) return breach("a block of identities that is none");
   store_->advance(welcome.tid);
@@ -233,7 +232,7 @@ Status ClientCore::define(const MappedType& type, const std::map<std::string, Ty
     }
     if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
       return protocol_error("an index over no field, or over too many");
-    layout.indexes.push_back({index.name, index.fields});
+    layout.indexes.push_back({index.name, index.fields, index.is_unique});
   }
   if (const Table* known = store_->table(type.id)) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
@@ -276,54 +275,107 @@ void ClientCore::on(const Section& section) {
 Status ClientCore::apply(const Record& record) {
   Table* table = store_->table(record.type);
   if (table == nullptr) return protocol_error("a record of an unknown type");
-  if (record.op == Op::kWhole) return protocol_error("a whole row outside of a subscription's stream");
-  if (table->is_complete()) return store_->apply(record);
-  if (store_->owns(record.object)) {
-    table->join();  // D20: an own creation counts as a subscription
+  bool is_entry = record.op == Op::kCreate || record.op == Op::kWhole;
+  if (store_->owns(record.object)) table->join();  // D20: an own creation counts as a subscription
+  if (table->is_complete() || store_->owns(record.object)) {
+    if (record.op == Op::kWhole) return protocol_error("an object came in that was covered before");
     return store_->apply(record);
   }
-  auto staging = stagings_.find(record.type);
-  if (staging == stagings_.end()) return protocol_error("a record outside of what this client covers");
-  switch (record.op) {
-    case Op::kCreate: staging->second->put(record); break;
-    case Op::kUpdate: staging->second->update(record); break;
-    case Op::kDelete: staging->second->erase(record.object); break;
-    case Op::kWhole: break;
+  auto at = loadings_.find(record.type);
+  Loading* loading = at == loadings_.end() ? nullptr : &at->second;
+  return is_entry ? apply_entry(*table, record, loading) : apply_change(*table, record, loading);
+}
+
+/// An object that was not covered comes in whole (D23): a creation, or one that got an index key that is covered. It is
+/// visible at once if a complete subscription asks for it, else with the one that is on its way.
+Status ClientCore::apply_entry(Table& table, const Record& record, Loading* loading) {
+  if (table.find(record.object, kNever) != nullptr) return protocol_error("an object came in that was here before");
+  std::unique_ptr<Row, void (*)(void*)> row(Row::of(Step{0}, record.fields), Row::destroy);
+  Step now{store_->published().step.value + 1};  // of the step begun
+  if (table.is_in_covered_key(*row, now) || table.covers_object(record.object, now)) {
+    if (loading != nullptr) loading->staging.erase(record.object);  // its type was on the way as well
+    store_->put(table, record.object, row.release());
+    return Status::ok();
   }
+  if (loading == nullptr) return protocol_error("a record outside of what this client covers");
+  loading->staging.put(record);
   return Status::ok();
+}
+
+/// A write or deletion. What is neither here nor staged comes later in the stream, as it is then.
+Status ClientCore::apply_change(Table& table, const Record& record, Loading* loading) {
+  bool is_here = table.find(record.object, kNever) != nullptr;
+  if (!is_here && loading == nullptr) return protocol_error("a record outside of what this client covers");
+  if (record.op == Op::kDelete) {
+    if (!is_here) {
+      loading->staging.erase(record.object);
+      return Status::ok();
+    }
+    store_->remember_deleted(table, record.object);
+    return store_->apply(record);
+  }
+  if (is_here) return store_->apply(record);
+  loading->staging.update(record);
+  promote(table, record.object, loading->staging);
+  return Status::ok();
+}
+
+/// S1: a staged object that has got a key whose lookups are complete here is visible from this step on.
+void ClientCore::promote(Table& table, ObjectId object, Staging& staging) {
+  const Row* row = staging.find(object);
+  if (row != nullptr && table.is_in_covered_key(*row, Step{store_->published().step.value + 1}))
+    store_->put(table, object, staging.take(object));
 }
 
 void ClientCore::on(const Piece& piece) {
   auto subscription = subscriptions_.find(piece.request);
   if (subscription == subscriptions_.end()) return breach("a piece of no subscription");
-  auto staging = stagings_.find(subscription->second.type);
-  if (staging == stagings_.end()) return breach("a piece of a subscription that is complete");
+  const SubscriptionKey& wanted = subscription->second;
+  auto loading = loadings_.find(wanted.type);
+  if (loading == loadings_.end()) return breach("a piece of a subscription that loads nothing");
+  const Table& table = *store_->table(wanted.type);
   RecordReader records(piece.records);
   while (records.next(scratch_record_)) {
-    if (scratch_record_.op != Op::kWhole || scratch_record_.type != subscription->second.type)
+    const Record& record = scratch_record_;
+    if (record.op != Op::kWhole || record.type != wanted.type)
       return breach("a record that does not belong into a piece");
-    if (!store_->owns(scratch_record_.object)) staging->second->put(scratch_record_);
+    bool is_here = table.is_complete() || store_->owns(record.object) || table.find(record.object, kNever) != nullptr;
+    if (!is_here) loading->second.staging.put(record);
   }
   if (!records.is_ok()) breach("malformed records");
 }
 
 void ClientCore::on(const Complete& complete) {
-  auto subscription = subscriptions_.find(complete.request);
-  if (subscription == subscriptions_.end()) return breach("the end of no subscription");
-  auto [type, scope] = subscription->second;
-  subscriptions_.erase(subscription);
-  auto staging = stagings_.find(type);
+  auto subscription = subscriptions_.extract(complete.request);
+  if (subscription.empty()) return breach("the end of no subscription");
+  const SubscriptionKey& wanted = subscription.mapped();
   if (complete.through < store_->published().tid) return breach("a subscription that ends in the past");
-  if (scope == Scope::kType && staging != stagings_.end()) {
-    store_->begin();
-    store_->adopt(*staging->second);
-    store_->publish(complete.through);
-    stagings_.erase(staging);
-  } else {
-    store_->table(type)->join();
+  if (wanted.scope == Scope::kNone) {
+    store_->table(wanted.type)->join();
     store_->advance(complete.through);
+  } else {
+    store_->begin();
+    finish(wanted);
+    store_->publish(complete.through);
   }
   events_.on_answer(complete.request, Status::ok());
+}
+
+/// Everything staged of the type becomes visible: each row is as it is now, also those that another subscription, still
+/// on its way, asked for; that one's coverage begins with its own end.
+void ClientCore::finish(const SubscriptionKey& wanted) {
+  Table& table = *store_->table(wanted.type);
+  auto loading = loadings_.find(wanted.type);
+  ODB_CHECK(loading != loadings_.end(), wanted.type.value);
+  store_->adopt(loading->second.staging);
+  if (--loading->second.subscriptions == 0) loadings_.erase(loading);
+  if (wanted.scope == Scope::kType) store_->cover_type(table);
+  for (ObjectId object : wanted.objects) store_->cover_object(table, object);
+  if (wanted.scope != Scope::kIndexKey) return;
+  Bytes key;
+  Status status = table.key_of_values(wanted.index, wanted.values, key);
+  ODB_CHECK(status.is_ok(), status.message());
+  store_->cover_key(table, wanted.index, key);
 }
 
 void ClientCore::on(const CommitResult& result) {
@@ -349,7 +401,9 @@ void ClientCore::on(const Refused& refused) {
   Code code = refused.refusal == Refusal::kSchemaMismatch ? Code::kSchemaMismatch : Code::kServer;
   auto subscription = subscriptions_.find(refused.request);
   if (subscription != subscriptions_.end()) {
-    stagings_.erase(subscription->second.type);
+    auto loading = loadings_.find(subscription->second.type);
+    bool is_loading = subscription->second.scope != Scope::kNone && loading != loadings_.end();
+    if (is_loading && --loading->second.subscriptions == 0) loadings_.erase(loading);
     subscriptions_.erase(subscription);
   } else if (!is_answer_to(MessageKind::kDefineSchema, refused.request)) {
     return breach("the refusal of no request");

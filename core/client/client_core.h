@@ -22,6 +22,15 @@
 
 namespace odb {
 
+/// What a subscription asks for (D20).
+struct SubscriptionKey {
+  TypeId type;
+  Scope scope = Scope::kType;
+  IndexId index = {};                  ///< kIndexKey
+  Bytes values = {};                   ///< kIndexKey: a V value for each field of the index
+  std::vector<ObjectId> objects = {};  ///< kObjects: at most limits::kListItemsMax
+};
+
 /// What the client core tells its shell. Called from the thread that drives the core, after what it tells of is
 /// visible in the store.
 class ClientEvents {
@@ -50,7 +59,8 @@ class ClientCore {
 
   // -- requests
   void define_schema(RequestId request, SchemaDefinition definition);
-  void subscribe(RequestId request, TypeId type, Scope scope);
+  /// REQUIRES: the type is known here; `values` belong to the index.
+  void subscribe(RequestId request, SubscriptionKey wanted);
   /// Sends a transaction. Its result carries the number returned.
   CommitSeq commit(const Batch& batch);
   void flush(RequestId request);
@@ -70,9 +80,10 @@ class ClientCore {
   }
 
  private:
-  struct Subscription {
-    TypeId type;
-    Scope scope;
+  struct Loading {  // rows of one type that are not visible yet
+    explicit Loading(const Table& table) : staging(table) {}
+    Staging staging;
+    size_t subscriptions = 0;  // that are not complete yet
   };
 
   void handle(const Frame& frame);
@@ -93,6 +104,10 @@ class ClientCore {
   void on(const ServerGoodbye& goodbye);
 
   Status apply(const Record& record);
+  Status apply_entry(Table& table, const Record& record, Loading* loading);
+  Status apply_change(Table& table, const Record& record, Loading* loading);
+  void promote(Table& table, ObjectId object, Staging& staging);
+  void finish(const SubscriptionKey& wanted);
   Status define(const MappedType& type, const std::map<std::string, TypeId>& numbers);
   bool add_block(ObjectId begin);
   /// Whether a definition or flush was made and waits for its answer, which it now has.
@@ -119,11 +134,11 @@ class ClientCore {
   Bytes urgent_;  // greeting and authentication
   Bytes out_;     // everything else: waits for the welcome
   CommitSeq last_seq_;
-  CommitSeq answered_seq_;                           // results come in the order of commits
-  TransactionId section_tid_;                        // of the step begun; 0: none
-  std::map<RequestId, MessageKind> requests_;        // definitions and flushes, not answered yet
-  std::map<RequestId, Subscription> subscriptions_;  // not complete yet
-  std::map<TypeId, std::unique_ptr<Staging>> stagings_;
+  CommitSeq answered_seq_;                              // results come in the order of commits
+  TransactionId section_tid_;                           // of the step begun; 0: none
+  std::map<RequestId, MessageKind> requests_;           // definitions and flushes, not answered yet
+  std::map<RequestId, SubscriptionKey> subscriptions_;  // not complete yet
+  std::map<TypeId, Loading> loadings_;
   Instant last_heard_, last_sent_;
   int64_t heartbeat_us_ = limits::kHeartbeatUs;
   Record scratch_record_;

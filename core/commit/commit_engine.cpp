@@ -1,5 +1,6 @@
 #include "core/commit/commit_engine.h"
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <set>
 
@@ -7,6 +8,42 @@
 #include "core/base/limits.h"
 
 namespace odb {
+namespace {
+
+constexpr size_t kClaimPrefixBytes = 8;
+constexpr size_t kShownBytesMax = 100;  // of one value in a message: its beginning says enough
+
+Bytes claim_prefix(TypeId type, IndexId index) {
+  Bytes out;
+  for (uint32_t number : {type.value, index.value}) {
+    for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(number >> shift));
+  }
+  return out;
+}
+
+bool has_none(const Table& table, const IndexLayout& index, const Row& row) {
+  return std::ranges::any_of(index.fields, [&](FieldId field) {
+    return static_cast<uint8_t>(table.value_of(row, field).front()) == kind::kNone;
+  });
+}
+
+std::string show_values(const Table& table, const IndexLayout& index, const Row& row) {
+  std::string out;
+  for (FieldId field : index.fields) {
+    Result<Value> value = decode(table.value_of(row, field), Mode::kValue);
+    std::string shown = value.is_ok() ? show(value.value()) : "?";
+    if (shown.size() > kShownBytesMax) {
+      size_t size = kShownBytesMax;
+      while ((static_cast<uint8_t>(shown[size]) & 0xc0) == 0x80) --size;  // not within a character
+      shown.replace(size, std::string::npos, "...");
+    }
+    std::ranges::replace_if(shown, [](char c) { return static_cast<uint8_t>(c) < 0x20; }, '?');
+    out += (out.empty() ? "" : ", ") + shown;
+  }
+  return index.fields.size() == 1 ? out : "(" + out + ")";
+}
+
+}  // namespace
 
 Status CommitEngine::validate_shape(const CommitRequest& request) const {
   if (request.as_of > last_tid())
@@ -55,7 +92,7 @@ const std::vector<DecidedCommit>& CommitEngine::start_group(size_t commits_max) 
 }
 
 void CommitEngine::decide(DecidedCommit& commit, Plan& plan) {
-  if (!check_reads(commit) || !plan_writes(commit, plan)) {
+  if (!check_reads(commit) || !plan_writes(commit, plan) || !check_unique(commit, plan)) {
     for (PlannedWrite& write : plan.writes) Row::destroy(write.row);
     plan = {};
     return;
@@ -63,6 +100,7 @@ void CommitEngine::decide(DecidedCommit& commit, Plan& plan) {
   commit.tid = last_planned_ = TransactionId{last_planned_.value + 1};  // C3
   for (const PlannedWrite& write : plan.writes) planned_rows_[write.object] = {write.table, write.row};
   for (KeyHash key : plan.keys) planned_keys_[key] = commit.tid;
+  for (const auto& [claim, object] : plan.claims) planned_claims_[claim] = object;
   planned_writers_.emplace_back(commit.tid, commit.request.committer);
 }
 
@@ -166,6 +204,61 @@ bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
   return true;
 }
 
+/// D15: judged on the state now and after the whole transaction, so values may be swapped and handed on in it.
+bool CommitEngine::check_unique(DecidedCommit& commit, Plan& plan) {
+  Rows own;  // of types with a unique index
+  for (const PlannedWrite& write : plan.writes) {
+    if (std::ranges::any_of(write.table->layout().indexes, &IndexLayout::is_unique))
+      own[write.object] = {write.table, write.row};
+  }
+  if (own.empty()) return true;
+  for (const PlannedWrite& write : plan.writes) {
+    const auto& indexes = write.table->layout().indexes;
+    for (uint32_t i = 0; i < indexes.size() && !write.row->is_tombstone; ++i) {
+      if (!indexes[i].is_unique || has_none(*write.table, indexes[i], *write.row)) continue;
+      Bytes claim = claim_prefix(write.table->id(), IndexId{i});
+      write.table->append_index_key(claim, IndexId{i}, *write.row);
+      auto [claimed, is_first] = plan.claims.try_emplace(claim, write.object);
+      std::optional<ObjectId> holder = claimed->second;
+      if (is_first) holder = holder_of(*write.table, IndexId{i}, claim, write.object, own);
+      if (!holder) continue;
+      commit.verdict = Verdict::kUniqueViolation;
+      commit.decisive = {DecisiveKey::Kind::kIndexKey,
+                         write.table->id(),
+                         *holder,
+                         i,
+                         claim.substr(kClaimPrefixBytes),
+                         {},
+                         {},
+                         write.object,
+                         show_values(*write.table, indexes[i], *write.row)};
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Another object that has the key when the commit with the rows `own` is carried out.
+std::optional<ObjectId> CommitEngine::holder_of(const Table& table, IndexId index, BytesView claim, ObjectId claimant,
+                                                const Rows& own) const {
+  BytesView key = claim.substr(kClaimPrefixBytes);
+  std::optional<ObjectId> holder;
+  auto look_at = [&](ObjectId object) {
+    auto written = own.find(object);
+    const Row* row =
+        written != own.end() && written->second.first == &table ? written->second.second : row_now(table, object);
+    if (object == claimant || row == nullptr || row->is_tombstone) return true;
+    Bytes key_now;
+    table.append_index_key(key_now, index, *row);
+    if (key_now == key) holder = object;
+    return !holder.has_value();
+  };
+  auto planned = planned_claims_.find(Bytes(claim));
+  if (planned != planned_claims_.end()) look_at(planned->second);
+  if (!holder) table.for_each_in(index, key, store_.published().step, look_at);
+  return holder;
+}
+
 /// D13: a write to an object that is not there is a conflict if the object was deleted after as_of, else an error.
 bool CommitEngine::refuse_absent(DecidedCommit& commit, const Record& record) {
   DecisiveKey existence{DecisiveKey::Kind::kExistence, record.type, record.object, 0, {}, {}, {}};
@@ -211,6 +304,7 @@ void CommitEngine::drop_overlay() {
   plans_.clear();
   planned_rows_.clear();
   planned_keys_.clear();
+  planned_claims_.clear();
   planned_writers_.clear();
 }
 

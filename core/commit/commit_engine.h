@@ -11,6 +11,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "core/commit/conflict_set.h"
@@ -26,7 +27,8 @@ enum class Verdict : uint8_t {
   kNoSuchObject,
   kRefusedByStore,
   kIdentityInUse,
-  kRowTooLarge
+  kRowTooLarge,
+  kUniqueViolation
 };
 
 /// The key that decided against a transaction.
@@ -34,11 +36,13 @@ struct DecisiveKey {
   enum class Kind : uint8_t { kNone, kField, kExistence, kIndexKey, kTypeSet };
   Kind kind = Kind::kNone;
   TypeId type;
-  ObjectId object;
+  ObjectId object;      ///< unique violation: the one that has the value
   uint32_t number = 0;  ///< field or index
   Bytes key;
   TransactionId written_at;
   ObjectId won_by;
+  ObjectId claimant = {};  ///< unique violation: the object that was to have the value too
+  std::string shown = {};  ///< unique violation: the value, for people
 };
 
 struct CommitRequest {
@@ -94,16 +98,23 @@ class CommitEngine {
     Row* row;            // owned until it is recorded
     size_t index_count;  // of the table when `keys` were made
   };
-  struct Plan {  // what an accepted member will do
+  using Claims = boost::unordered_flat_map<Bytes, ObjectId>;  // type, unique index, key -> who has it
+  struct Plan {                                               // what an accepted member will do
     std::vector<PlannedWrite> writes;
     std::vector<KeyHash> keys;
+    Claims claims;
   };
+
+  using Rows = boost::unordered_flat_map<ObjectId, std::pair<const Table*, const Row*>, HashId>;
 
   Status validate_shape(const CommitRequest& request) const;
   void decide(DecidedCommit& commit, Plan& plan);
   bool check_reads(DecidedCommit& commit);
   bool check_key(DecidedCommit& commit, KeyHash hash, const DecisiveKey& key);
   bool plan_writes(DecidedCommit& commit, Plan& plan);
+  bool check_unique(DecidedCommit& commit, Plan& plan);
+  std::optional<ObjectId> holder_of(const Table& table, IndexId index, BytesView claim, ObjectId claimant,
+                                    const Rows& own) const;
   bool refuse_absent(DecidedCommit& commit, const Record& record);
   void add_index_keys(const Table& table, const Row* before, const Row* after, size_t first_index, Plan& plan);
   const Row* row_now(const Table& table, ObjectId object) const;
@@ -117,7 +128,8 @@ class CommitEngine {
   std::vector<Plan> plans_;  // parallel to group_
   TransactionId last_planned_;
   // the overlay: effects of the members of the group that are accepted so far
-  boost::unordered_flat_map<ObjectId, std::pair<const Table*, const Row*>, HashId> planned_rows_;  // tombstone: deleted
+  Rows planned_rows_;  // tombstone: deleted
+  Claims planned_claims_;
   boost::unordered_flat_map<KeyHash, TransactionId> planned_keys_;
   std::vector<std::pair<TransactionId, ObjectId>> planned_writers_;
   Record scratch_record_;

@@ -16,9 +16,8 @@ constexpr ObjectId kAlice{11}, kBob{12};
 /// A server's store with its engine. Transactions are made against the store itself, as if everything were covered.
 struct EngineFixture {
   explicit EngineFixture(size_t window_bytes = 1 << 20) : engine(*store, window_bytes) {
-    Staging nothing(items);
     store->begin();
-    store->adopt(nothing);
+    store->cover_type(items);
     store->publish(TransactionId{0});
     commit(Records().create(1, {"cup", 4, 1}).create(2, {"jug", 4, 2}).create(3, {"pan", 5, 1}));
   }
@@ -418,9 +417,8 @@ BOOST_AUTO_TEST_CASE(a_group_that_the_store_refuses_leaves_nothing_behind) {
 // An index that is added while a group is in flight must not miss what that group does to its keys.
 BOOST_AUTO_TEST_CASE(an_index_added_while_a_group_is_in_flight_misses_no_phantom) {
   Table& others = store->define(TypeLayout{TypeId{2}, "shop", "Other", {field_layout("size", "int")}, {}});
-  Staging nothing(others);
   store->begin();
-  store->adopt(nothing);
+  store->cover_type(others);
   store->publish(engine.last_tid());
   submit(request(Records().row(Op::kCreate, TypeId{2}, 70, {int_value(5)}).bytes, {}, engine.last_tid()));
   engine.start_group(64);

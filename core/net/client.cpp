@@ -93,7 +93,7 @@ class LinkedClient final : public Client {
   const ConnectionFacts& facts() const override { return link_->facts(); }
 
   std::shared_ptr<Pending> define_schema(SchemaDefinition definition) override { return ask(std::move(definition)); }
-  std::shared_ptr<Pending> subscribe(TypeId type, Scope scope) override { return ask(SubscribeRequest{type, scope}); }
+  std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) override { return ask(std::move(wanted)); }
   std::shared_ptr<Pending> commit(Batch batch) override { return ask(std::move(batch)); }
   std::shared_ptr<Pending> flush() override { return ask(FlushRequest{}); }
 

@@ -79,7 +79,7 @@ class Client {
 
   // Requests: sent at once, answered later. After a disconnect they are answered with kDisconnected.
   virtual std::shared_ptr<Pending> define_schema(SchemaDefinition definition) = 0;
-  virtual std::shared_ptr<Pending> subscribe(TypeId type, Scope scope) = 0;
+  virtual std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) = 0;
   virtual std::shared_ptr<Pending> commit(Batch batch) = 0;
   virtual std::shared_ptr<Pending> flush() = 0;
 

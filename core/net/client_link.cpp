@@ -13,7 +13,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kCloseBound{1000};
 constexpr int64_t kTickUsMax = 250'000, kTickUsMin = 5'000;
-constexpr size_t kPartFrameOverhead = 64;  // head of the frame and the fields of CommitPart around its bytes
 
 /// What a commit is refused for before it is sent: the server would close the connection over it.
 Status fault_of(const Batch& batch) {
@@ -21,16 +20,25 @@ Status fault_of(const Batch& batch) {
   for (const auto* parts : {&batch.records, &batch.reads}) {
     for (const Bytes& part : *parts) {
       bytes += part.size();
-      if (part.size() + kPartFrameOverhead > limits::kFrameBytesMax)
-        return {Code::kTransactionTooLarge, "one object of the transaction has " + std::to_string(part.size()) +
-                                                " bytes; the server takes " + std::to_string(limits::kFrameBytesMax) +
-                                                " at a time"};
+      if (parts == &batch.records && part.size() > limits::kRecordsPartBytesMax)  // only one large object makes it so
+        return {Code::kTransactionTooLarge, "the values of one object of the transaction take about " +
+                                                std::to_string(part.size()) + " bytes; at most " +
+                                                std::to_string(limits::kRowBytesMax >> 20) + " MiB are allowed"};
     }
   }
   if (bytes > limits::kTransactionBytesMax)
     return {Code::kTransactionTooLarge, "a transaction of " + std::to_string(bytes) + " bytes; at most " +
                                             std::to_string(limits::kTransactionBytesMax) + " are allowed"};
   if (batch.records.empty()) return {Code::kInvalidArgument, "a transaction without a write needs no commit"};
+  return Status::ok();
+}
+
+/// The same of a subscription.
+Status fault_of(const SubscriptionKey& wanted, const Table* table) {
+  if (table == nullptr)
+    return {Code::kInvalidArgument, "there is no type " + std::to_string(wanted.type.value) + " here"};
+  Bytes key;
+  if (wanted.scope == Scope::kIndexKey) return table->key_of_values(wanted.index, wanted.values, key);
   return Status::ok();
 }
 
@@ -165,12 +173,10 @@ void ClientLink::carry_out(Queued& queued) {
   }
   if (auto* definition = std::get_if<SchemaDefinition>(&queued.request)) {
     core_->define_schema(expect(std::move(queued.pending)), std::move(*definition));
-  } else if (auto* subscription = std::get_if<SubscribeRequest>(&queued.request)) {
-    if (core_->store()->table(subscription->type) == nullptr) {
-      return queued.pending->answer(
-          {Code::kInvalidArgument, "there is no type " + std::to_string(subscription->type.value) + " here"});
-    }
-    core_->subscribe(expect(std::move(queued.pending)), subscription->type, subscription->scope);
+  } else if (auto* wanted = std::get_if<SubscriptionKey>(&queued.request)) {
+    Status fault = fault_of(*wanted, core_->store()->table(wanted->type));
+    if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
+    core_->subscribe(expect(std::move(queued.pending)), std::move(*wanted));
   } else if (auto* batch = std::get_if<Batch>(&queued.request)) {
     Status fault = fault_of(*batch);
     if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
@@ -194,7 +200,11 @@ void ClientLink::tick() {
   if (is_over_) return;
   core_->tick(monotonic_now());
   send_output();
-  if (is_over_) return;
+  if (!is_over_) expect_tick();
+}
+
+/// The next tick comes an interval from now, instead of the one that was awaited.
+void ClientLink::expect_tick() {
   tick_timer_.expires_after(tick_interval_);
   tick_timer_.async_wait([self = shared_from_this()](error_code cancelled) {
     if (!cancelled) self->guarded([&self] { self->tick(); });
@@ -233,6 +243,7 @@ void ClientLink::on_welcome(const Welcome& welcome) {
   welcome_ = welcome;
   auto quarter_us = static_cast<int64_t>(std::min<uint64_t>(welcome.heartbeat_us / 4, kTickUsMax));
   tick_interval_ = microseconds(std::max(quarter_us, kTickUsMin));
+  expect_tick();  // the one under way may come later than a server with a short heartbeat waits
   welcomed_->answer(Status::ok());
 }
 

@@ -25,12 +25,8 @@
 
 namespace odb {
 
-struct SubscribeRequest {
-  TypeId type;
-  Scope scope;
-};
 struct FlushRequest {};
-using ClientRequest = std::variant<SchemaDefinition, SubscribeRequest, Batch, FlushRequest>;
+using ClientRequest = std::variant<SchemaDefinition, SubscriptionKey, Batch, FlushRequest>;
 
 class ClientLink final : public ClientEvents, public ChannelEvents, public std::enable_shared_from_this<ClientLink> {
  public:
@@ -83,6 +79,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   RequestId expect(std::shared_ptr<Pending> pending);
   void send_output();
   void tick();
+  void expect_tick();
   void leave();
   void end(const Status& reason);
 

@@ -182,6 +182,7 @@ void Engine::ended(Peer& peer) {
   guarded([&] {
     core_.disconnected(peer.id);
     peers_.erase(peer.id);
+    schedule_turn();  // its core.Connection object goes with it
   });
 }
 

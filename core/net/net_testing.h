@@ -87,7 +87,7 @@ inline constexpr FieldId kNumber{0}, kBalance{1};
 inline const Table& open_bank(Client& client) {
   require_ok(client.define_schema(
       {"bank", {{"Account", {{"number", "int", {}}, {"balance", "int", {}}}, {{"number", {"number"}}}}}}));
-  require_ok(client.subscribe(TypeId{1}, Scope::kType));
+  require_ok(client.subscribe({TypeId{1}}));
   return *client.store()->table(TypeId{1});
 }
 

@@ -59,7 +59,7 @@ struct RawPeer {
 struct TlsPeer : RawPeer {
   TlsContext context = make_tls_client_context();
   SSL* tls = SSL_new(context.get());
-  FrameReader frames{limits::kFrameBytesMax};
+  FrameReader frames{limits::kFrameBytesMax, limits::kMessageBytesMax};
   Bytes buffer = Bytes(64 << 10, '\0');
 
   explicit TlsPeer(uint16_t port) {

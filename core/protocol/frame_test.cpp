@@ -77,11 +77,98 @@ BOOST_AUTO_TEST_CASE(every_flag_is_refused_and_the_stream_stays_broken) {
   }
 }
 
+// ---- messages in several frames
+
+constexpr size_t kSmallFrame = 16;  // ten bytes of payload
+
+Bytes small_framed(const Auth& auth) {
+  Bytes out;
+  put_frame(out, auth, kSmallFrame);
+  return out;
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_fit_into_a_frame_goes_on_in_the_next_one) {
+  BOOST_TEST(small_framed(Auth{"123456789"}) == frame_of(MessageKind::kAuth,
+                                                         "\x09"
+                                                         "123456789"));
+  BOOST_TEST(small_framed(Auth{"1234567890"}) == frame_of(MessageKind::kAuth,
+                                                          "\x0a"
+                                                          "123456789",
+                                                          kContinues) +
+                                                     frame_of(MessageKind::kAuth, "0"));
+  BOOST_TEST(small_framed(Auth{"1234567890123456789"}) == frame_of(MessageKind::kAuth,
+                                                                   "\x13"
+                                                                   "123456789",
+                                                                   kContinues) +
+                                                              frame_of(MessageKind::kAuth, "0123456789"));
+}
+
+BOOST_AUTO_TEST_CASE(a_message_in_several_frames_is_whole_again_wherever_the_stream_is_cut) {
+  for (size_t size = 0; size < 60; ++size) {
+    Auth auth{Bytes(size, 'x')};
+    Bytes stream = framed(Heartbeat{}) + small_framed(auth) + framed(Flush{RequestId{5}});
+    for (size_t step = 1; step <= stream.size(); ++step) {
+      FrameReader reader(kSmallFrame, 100);
+      std::vector<Bytes> payloads;
+      for (size_t at = 0; at < stream.size(); at += step) {
+        reader.feed(BytesView(stream).substr(at, step));
+        while (auto frame = reader.next()) payloads.emplace_back(frame->payload);
+      }
+      BOOST_TEST_REQUIRE(reader.status().is_ok());
+      BOOST_TEST_REQUIRE((payloads == std::vector<Bytes>{"", payload_of(auth), "\5"}));
+      BOOST_TEST_REQUIRE(reader.buffered_bytes() == 0u);
+    }
+  }
+}
+
+/// What a reader that takes messages of up to 25 bytes says of a stream; empty: nothing against it.
+std::string complaint(const Bytes& stream) {
+  FrameReader reader(kSmallFrame, 25);
+  reader.feed(stream);
+  while (reader.next()) {}
+  return reader.status().message();
+}
+
+BOOST_AUTO_TEST_CASE(a_message_has_one_way_to_be_cut) {  // P1
+  auto first = [](size_t size) { return frame_of(MessageKind::kAuth, Bytes(size, 'x'), kContinues); };
+  auto last = [](size_t size) { return frame_of(MessageKind::kAuth, Bytes(size, 'x')); };
+  BOOST_TEST(complaint(first(10) + last(1)) == "");
+  BOOST_TEST(complaint(first(9) + last(1)) == "frame of 11 bytes that is neither full nor the last of its message");
+  BOOST_TEST(complaint(first(10) + last(0)) == "empty frame at the end of a message");
+}
+
+BOOST_AUTO_TEST_CASE(a_message_is_not_interleaved_and_does_not_change_its_kind) {
+  Bytes first = frame_of(MessageKind::kAuth, Bytes(10, 'x'), kContinues);
+  BOOST_TEST(complaint(first + framed(Heartbeat{})) == "frame of kind 10 inside of a message of kind 2");
+  BOOST_TEST(complaint(first + frame_of(MessageKind::kFlush, Bytes(10, 'x'), kContinues)) ==
+             "frame of kind 8 inside of a message of kind 2");
+}
+
+BOOST_AUTO_TEST_CASE(a_message_over_its_limit_is_refused_at_the_head_that_goes_too_far) {  // P3
+  Bytes full = frame_of(MessageKind::kAuth, Bytes(10, 'x'), kContinues);
+  BOOST_TEST(complaint(full + full + frame_of(MessageKind::kAuth, "12345")) == "");
+  BOOST_TEST(complaint(full + full + frame_of(MessageKind::kAuth, "123456").substr(0, 6)) ==
+             "message of more than 25 bytes");
+  BOOST_TEST(complaint(full + full + full.substr(0, 6)) == "message of more than 25 bytes");
+}
+
+BOOST_AUTO_TEST_CASE(who_allows_no_message_over_a_frame_refuses_its_first_one) {
+  FrameReader reader(kSmallFrame);
+  reader.feed(frame_of(MessageKind::kAuth, Bytes(10, 'x'), kContinues).substr(0, 6));
+  BOOST_TEST(!reader.next().has_value());
+  BOOST_TEST((reader.status().code() == Code::kProtocol));
+}
+
+BOOST_AUTO_TEST_CASE(other_flags_are_refused_where_messages_may_go_on) {
+  for (int flags = 2; flags < 256; ++flags)
+    BOOST_TEST(complaint(frame_of(MessageKind::kAuth, Bytes(10, 'x'), static_cast<char>(flags))) != "", flags);
+}
+
 BOOST_AUTO_TEST_CASE(a_raised_limit_holds_for_the_next_frame) {
   FrameReader reader(100);
   reader.feed(framed(Heartbeat{}) + frame_of(MessageKind::kAuth, Bytes(500, 'x')));
   BOOST_TEST(reader.next().has_value());
-  reader.set_limit(1000);
+  reader.set_limits(1000);
   BOOST_TEST(reader.next().has_value());
   BOOST_TEST(reader.status().is_ok());
 }

@@ -36,7 +36,7 @@ class MessageEncoder {
     for (const T& item : items) put(item);
   }
   void put(const FieldDefinition& f) { put(f.name), put(f.type), put(f.default_value); }
-  void put(const IndexDefinition& i) { put(i.name), put(i.fields); }
+  void put(const IndexDefinition& i) { put(i.name), put(i.fields), put(i.is_unique); }
   void put(const TypeDefinition& t) { put(t.name), put(t.fields), put(t.indexes); }
   void put(const SchemaDefinition& s) { put(s.name), put(s.types); }
   template <class T>
@@ -89,11 +89,11 @@ class MessageDecoder {
     while (items.size() < count && in_.is_ok()) take(items.emplace_back());  // grows with what has really come
   }
   void take(FieldDefinition& f) { take(f.name), take(f.type), take(f.default_value); }
-  void take(IndexDefinition& i) { take(i.name), take(i.fields); }
+  void take(IndexDefinition& i) { take(i.name), take(i.fields), take(i.is_unique); }
   void take(TypeDefinition& t) { take(t.name), take(t.fields), take(t.indexes); }
   void take(SchemaDefinition& s) { take(s.name), take(s.types); }
-  void take(Scope& value) { take_enum(value, Scope::kNone, Scope::kType); }
-  void take(Outcome& value) { take_enum(value, Outcome::kAccepted, Outcome::kServerError); }
+  void take(Scope& value) { take_enum(value, Scope::kNone, Scope::kObjects); }
+  void take(Outcome& value) { take_enum(value, Outcome::kAccepted, Outcome::kTooLarge); }
   void take(KeyKind& value) { take_enum(value, KeyKind::kNone, KeyKind::kTypeSet); }
   void take(Refusal& value) { take_enum(value, Refusal::kSchemaMismatch, Refusal::kTooLarge); }
   void take(Farewell& value) { take_enum(value, Farewell::kStopping, Farewell::kServer); }

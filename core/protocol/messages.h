@@ -81,8 +81,10 @@ struct DefineSchema {
 };
 
 enum class Scope : uint8_t {
-  kNone = 0,  ///< works with the type, wants nothing of it: sees its own creations only
-  kType = 1,  ///< every object of the type
+  kNone = 0,      ///< works with the type, wants nothing of it: sees its own creations only
+  kType = 1,      ///< every object of the type
+  kIndexKey = 2,  ///< the objects with an index key; one that once had it stays covered when it loses it
+  kObjects = 3,   ///< these objects
 };
 
 /// Wants to know of a type from now on. Answered by Piece* and Complete, or by Refused.
@@ -92,7 +94,13 @@ struct Subscribe {
   RequestId request;
   TypeId type;
   Scope scope = Scope::kType;
-  void each(auto&& f) { f("request", request), f("type", type), f("scope", scope); }
+  IndexId index = {};                  ///< kIndexKey: which one, else 0
+  BytesView values = {};               ///< kIndexKey: a V value for each field of the index, else empty
+  std::vector<ObjectId> objects = {};  ///< kObjects: which ones, else empty
+  void each(auto&& f) {
+    f("request", request), f("type", type), f("scope", scope), f("index", index), f("values", values),
+        f("objects", objects);
+  }
 };
 
 /// A part of a transaction, before its CommitEnd.
@@ -198,7 +206,8 @@ struct MappedField {
 struct MappedIndex {
   std::string name;
   std::vector<FieldId> fields;
-  void each(auto&& f) { f("name", name), f("fields", fields); }
+  bool is_unique = false;
+  void each(auto&& f) { f("name", name), f("fields", fields), f("is_unique", is_unique); }
 };
 
 /// One type as the catalogue has it, fields and indexes in the order of their numbers.
@@ -230,7 +239,7 @@ struct Section {
   void each(auto&& f) { f("tid", tid), f("is_last", is_last), f("records", records); }
 };
 
-/// A part of a subscription's stream: whole rows, ascending by identity.
+/// A part of a subscription's stream: whole rows.
 struct Piece {
   static constexpr auto kKind = MessageKind::kPiece;
   static constexpr auto kName = "Piece";
@@ -250,10 +259,12 @@ struct Complete {
 
 enum class Outcome : uint8_t {
   kAccepted = 0,
-  kConflict = 1,      ///< a read key was written after as_of
-  kTooOld = 2,        ///< as_of lies before what the server remembers (C2)
-  kNoSuchObject = 3,  ///< a written object does not exist
-  kServerError = 4,   ///< the store refused
+  kConflict = 1,         ///< a read key was written after as_of
+  kTooOld = 2,           ///< as_of lies before what the server remembers (C2)
+  kNoSuchObject = 3,     ///< a written object does not exist
+  kServerError = 4,      ///< the store refused
+  kUniqueViolation = 5,  ///< another object has a value that may be there once (D15)
+  kTooLarge = 6,         ///< over a limit of the server
 };
 
 enum class KeyKind : uint8_t { kNone = 0, kField = 1, kExistence = 2, kIndexKey = 3, kTypeSet = 4 };
@@ -268,12 +279,12 @@ struct CommitResult {
   TransactionId through;
   KeyKind key_kind = KeyKind::kNone;
   TypeId type;
-  ObjectId object;           ///< field, existence: the object
+  ObjectId object;           ///< field, existence: the object; unique violation: the one that has the value
   uint32_t number = 0;       ///< field: its number; index key: the index's
   Bytes key;                 ///< index key: its beginning
   TransactionId written_at;  ///< the transaction that wrote the key
   ObjectId won_by;           ///< connection that committed it; 0: not known any more
-  std::string message;       ///< server error
+  std::string message;       ///< server error, unique violation
   void each(auto&& f) {
     f("seq", seq), f("outcome", outcome), f("tid", tid), f("through", through), f("key_kind", key_kind),
         f("type", type), f("object", object), f("number", number), f("key", key), f("written_at", written_at),

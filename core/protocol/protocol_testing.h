@@ -34,8 +34,8 @@ class RandomFields {
     for (char& c : bytes) c = static_cast<char>(random_());
   }
   void fill(BytesView& bytes) { fill(kept_.emplace_back()), bytes = kept_.back(); }
-  void fill(Scope& value) { value = static_cast<Scope>(random_() % 2); }
-  void fill(Outcome& value) { value = static_cast<Outcome>(random_() % 5); }
+  void fill(Scope& value) { value = static_cast<Scope>(random_() % 4); }
+  void fill(Outcome& value) { value = static_cast<Outcome>(random_() % 7); }
   void fill(KeyKind& value) { value = static_cast<KeyKind>(random_() % 5); }
   void fill(Refusal& value) { value = static_cast<Refusal>(1 + random_() % 4); }
   void fill(Farewell& value) { value = static_cast<Farewell>(1 + random_() % 7); }
@@ -105,7 +105,7 @@ struct KeptFrame {
 
 inline std::vector<KeptFrame> frames_in(BytesView bytes) {
   std::vector<KeptFrame> out;
-  FrameReader reader(limits::kFrameBytesMax);
+  FrameReader reader(limits::kFrameBytesMax, limits::kMessageBytesMax);
   reader.feed(bytes);
   while (auto frame = reader.next()) out.push_back({frame->kind, Bytes(frame->payload)});
   ODB_CHECK(reader.status().is_ok(), reader.status().message());
@@ -145,7 +145,8 @@ inline std::string told(const KeptFrame& frame) {
     auto complete = frame.as<Complete>();
     out << " " << complete.request.value << " through " << complete.through.value;
   } else if (frame.is<CommitResult>()) {
-    static const char* const kOutcomes[] = {"accepted", "conflict", "too old", "no such object", "server error"};
+    static const char* const kOutcomes[] = {"accepted",     "conflict",         "too old",  "no such object",
+                                            "server error", "unique violation", "too large"};
     auto result = frame.as<CommitResult>();
     out << " " << result.seq.value << " " << kOutcomes[static_cast<size_t>(result.outcome)];
     if (result.tid.value > 0) out << " as " << result.tid.value;

@@ -1,6 +1,8 @@
 #include "core/server/catalogue.h"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <optional>
 #include <set>
 
 #include "core/base/limits.h"
@@ -30,6 +32,41 @@ std::vector<std::string> field_names(const TypeLayout& layout, const IndexLayout
 }
 
 Status mismatch(std::string message) { return {Code::kSchemaMismatch, std::move(message)}; }
+
+/// Whether a field that nobody set is None.
+bool is_none_by_default(const FieldDefinition& field) {
+  if (!field.default_value.empty()) return static_cast<uint8_t>(field.default_value.front()) == kind::kNone;
+  TypeDescriptor type = TypeDescriptor::parse(field.type).value();
+  return (type.kind() == TypeDescriptor::Kind::kOneOf ? type.arms().front() : type).kind() ==
+         TypeDescriptor::Kind::kNone;
+}
+
+/// D15: two objects that would have the same key in a new index; a key with a None in it is nobody's.
+std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, const TypeDefinition& type,
+                                                        const IndexDefinition& index) {
+  std::vector<FieldId> stored;  // a field that is new as well has one value in all objects
+  for (const std::string& name : index.fields) {
+    if (find_field(table.layout(), name) != nullptr) {
+      stored.push_back(field_number(table.layout(), name));
+    } else if (is_none_by_default(*std::ranges::find(type.fields, name, &FieldDefinition::name))) {
+      return std::nullopt;
+    }
+  }
+  boost::unordered_flat_map<Bytes, ObjectId> holders;
+  std::optional<std::pair<ObjectId, ObjectId>> clash;
+  table.for_each(kNever, [&](ObjectId object, const Row& row) {
+    Bytes key;
+    for (FieldId field : stored) {
+      BytesView value = table.value_of(row, field);
+      if (static_cast<uint8_t>(value.front()) == kind::kNone) return true;
+      append_key(key, value);
+    }
+    auto [holder, is_first] = holders.try_emplace(std::move(key), object);
+    if (!is_first) clash.emplace(holder->second, object);
+    return is_first;
+  });
+  return clash;
+}
 
 }  // namespace
 
@@ -132,19 +169,42 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
         return mismatch(qualified_name + "." + index.name + " is an index over " +
                         joined(field_names(layout, *stored)) + " on this server, and over " + joined(index.fields) +
                         " in this program. Give the new index another name.");
-    } else if (table.object_count() > 0) {
+      if (stored->is_unique != index.is_unique)
+        return mismatch(qualified_name + "." + index.name + (stored->is_unique ? " is unique" : " is not unique") +
+                        " on this server, and it is" + (index.is_unique ? "" : " not") +
+                        " in this program. Define it as the others do, or add an index of another name.");
+      continue;
+    }
+    ++index_count;
+    if (table.object_count() == 0) continue;
+    if (!index.is_unique)
       return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
                       " is a new index on a type that has " + std::to_string(table.object_count()) +
                       " objects. Indexes can be added while a type has none.");
-    } else {
-      ++index_count;
-    }
+    if (auto clash = find_clash(table, type, index))
+      return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
+                      " cannot be unique: objects " + std::to_string(clash->first.value) + " and " +
+                      std::to_string(clash->second.value) + " have the same value. Change one of them first.");
   }
   if (field_count > limits::kFieldsPerTypeMax || index_count > limits::kIndexesPerTypeMax)
     return mismatch(qualified_name + " would have " + std::to_string(field_count) + " fields and " +
                     std::to_string(index_count) + " indexes with those that other programs defined; there may be " +
                     std::to_string(limits::kFieldsPerTypeMax) + " and " + std::to_string(limits::kIndexesPerTypeMax));
   return Status::ok();
+}
+
+bool Catalogue::adds_unique_index(const SchemaDefinition& definition) const {
+  auto is_new = [](const TypeLayout& layout, const IndexDefinition& index) {
+    return index.is_unique && std::ranges::find(layout.indexes, index.name, &IndexLayout::name) == layout.indexes.end();
+  };
+  for (const TypeDefinition& type : definition.types) {
+    auto known = by_name_.find(definition.name + "." + type.name);
+    if (known == by_name_.end()) continue;
+    const TypeLayout& layout = store_.table(known->second)->layout();
+    if (std::ranges::any_of(type.indexes, [&](const IndexDefinition& index) { return is_new(layout, index); }))
+      return true;
+  }
+  return false;
 }
 
 TypeId Catalogue::number_of(const std::string& qualified_name) {
@@ -169,7 +229,7 @@ void Catalogue::extend(TypeId id, const TypeDefinition& type) {
     if (std::ranges::find(layout.indexes, index.name, &IndexLayout::name) != layout.indexes.end()) continue;
     std::vector<FieldId> fields;
     for (const std::string& field : index.fields) fields.push_back(field_number(layout, field));
-    layout.indexes.push_back({index.name, std::move(fields)});
+    layout.indexes.push_back({index.name, std::move(fields), index.is_unique});
   }
   const TypeLayout& known = store_.table(id)->layout();
   bool is_extended = layout.fields.size() > known.fields.size() || layout.indexes.size() > known.indexes.size();
@@ -181,7 +241,7 @@ MappedType Catalogue::mapped(TypeId type) const {
   MappedType mapped{layout.id, layout.schema, layout.name, {}, {}};
   for (const FieldLayout& field : layout.fields)
     mapped.fields.push_back({field.name, field.type.text(), field.default_value});
-  for (const IndexLayout& index : layout.indexes) mapped.indexes.push_back({index.name, index.fields});
+  for (const IndexLayout& index : layout.indexes) mapped.indexes.push_back({index.name, index.fields, index.is_unique});
   return mapped;
 }
 

@@ -18,8 +18,12 @@ class Catalogue {
   explicit Catalogue(Store& store) : store_(store) {}
 
   /// Takes what is new in a definition, or refuses the definition with a message that shows both sides.
+  /// REQUIRES: no group is in flight when adds_unique_index(), for its members were checked without the index.
   /// Gives its own types and those that references lead to from there, so that a client can number every reference.
   Result<std::vector<TypeId>> define(const SchemaDefinition& definition);
+
+  /// Whether a definition has a unique index that a known type has not (D15).
+  bool adds_unique_index(const SchemaDefinition& definition) const;
 
   MappedType mapped(TypeId type) const;
   size_t type_count() const { return by_name_.size(); }

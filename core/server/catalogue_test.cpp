@@ -40,7 +40,7 @@ std::string told(const TypeLayout& layout) {
   std::string out = layout.qualified_name() + ":";
   for (const FieldLayout& field : layout.fields) out += " " + field.name + "=" + field.type.text();
   for (const IndexLayout& index : layout.indexes) {
-    out += " " + index.name + "(";
+    out += " " + index.name + (index.is_unique ? "!(" : "(");
     for (FieldId field : index.fields) out += std::to_string(field.value);
     out += ")";
   }
@@ -117,6 +117,76 @@ BOOST_AUTO_TEST_CASE(a_new_index_is_refused_while_the_type_has_objects_and_taken
   BOOST_TEST((define(schema("shop", {wider})) == Code::kSchemaMismatch));
   step(store, 2, Records().erase(100));
   BOOST_TEST((define(schema("shop", {wider})) == Code::kOk));
+  store.check();
+}
+
+// ---- unique indexes (D15)
+
+TypeDefinition unique_item(std::string index, std::vector<std::string> fields) {
+  TypeDefinition item = item_definition();
+  item.indexes.push_back({std::move(index), std::move(fields), true});
+  return item;
+}
+
+BOOST_AUTO_TEST_CASE(whether_an_index_is_unique_is_kept_and_told) {
+  must_define(schema("shop", {unique_item("name", {"name"})}));
+  BOOST_TEST(told(layout(1)) == "shop.Item: name=str shelf=int place=int shelf(1) spot(12) name!(0)");
+  BOOST_TEST(catalogue.mapped(TypeId{1}).indexes[2].is_unique);
+  BOOST_TEST(!catalogue.mapped(TypeId{1}).indexes[0].is_unique);
+  must_define(schema("shop", {item_definition()}));  // a program that does not know the index
+  BOOST_TEST(layout(1).indexes[2].is_unique);
+}
+
+BOOST_AUTO_TEST_CASE(an_index_that_becomes_unique_or_stops_being_so_is_refused) {
+  must_define(schema("shop", {unique_item("name", {"name"})}));
+  TypeDefinition loosened = unique_item("name", {"name"}), tightened = item_definition();
+  loosened.indexes[2].is_unique = false;
+  tightened.indexes[0].is_unique = true;
+  Status first = catalogue.define(schema("shop", {loosened})).status();
+  BOOST_TEST((first.code() == Code::kSchemaMismatch));
+  BOOST_TEST(first.message().starts_with("shop.Item.name is unique on this server, and it is not in this program"));
+  Status second = catalogue.define(schema("shop", {tightened})).status();
+  BOOST_TEST((second.code() == Code::kSchemaMismatch));
+  BOOST_TEST(second.message().starts_with("shop.Item.shelf is not unique on this server, and it is in this program"));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_unique_index_is_taken_when_the_objects_have_different_values) {
+  must_define(schema("shop", {item_definition()}));
+  step(store, 1, Records().create(100, {"cup", 1, 1}).create(101, {"jug", 1, 2}));
+  BOOST_TEST((define(schema("shop", {unique_item("place", {"place"})})) == Code::kOk));
+  store.check();
+  std::vector<ObjectId> found;
+  store.table(TypeId{1})->for_each_in(IndexId{2}, int_value(2), store.published().step, [&](ObjectId object) {
+    found.push_back(object);
+    return true;
+  });
+  BOOST_TEST((found == std::vector{ObjectId{101}}));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_unique_index_is_refused_with_two_objects_that_have_the_same_value) {
+  must_define(schema("shop", {item_definition()}));
+  step(store, 1, Records().create(100, {"cup", 1, 1}).create(101, {"jug", 1, 2}).create(102, {"cup", 1, 2}));
+  Status refused = catalogue.define(schema("shop", {unique_item("place", {"shelf", "place"})})).status();
+  BOOST_TEST((refused.code() == Code::kSchemaMismatch));
+  BOOST_TEST(refused.message().find("objects 101 and 102 have the same value") != std::string::npos);
+  BOOST_TEST((define(schema("shop", {unique_item("both", {"name", "place"})})) == Code::kOk));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_unique_index_over_a_new_field_needs_it_to_be_none) {
+  must_define(schema("shop", {item_definition()}));
+  step(store, 1, Records().create(100, {"cup", 1, 1}).create(101, {"jug", 1, 2}));
+  TypeDefinition numbered = unique_item("number", {"number"}), maybe = unique_item("maybe", {"maybe"}),
+                 named = unique_item("named", {"name", "number"});
+  numbered.fields.push_back({"number", "int", {}});
+  named.fields.push_back({"number", "int", {}});
+  maybe.fields.push_back({"maybe", "oneof(none,int)", {}});
+  BOOST_TEST((define(schema("shop", {numbered})) == Code::kSchemaMismatch));
+  BOOST_TEST((define(schema("shop", {maybe})) == Code::kOk));
+  BOOST_TEST((define(schema("shop", {named})) == Code::kOk));
+  maybe.indexes[2].name = "five";
+  maybe.indexes[2].fields = {"five"};
+  maybe.fields.push_back({"five", "oneof(none,int)", int_value(5)});
+  BOOST_TEST((define(schema("shop", {maybe})) == Code::kSchemaMismatch));
   store.check();
 }
 

@@ -15,21 +15,29 @@ Outcome outcome_of(Verdict verdict) {
     case Verdict::kConflict: return Outcome::kConflict;
     case Verdict::kTooOld: return Outcome::kTooOld;
     case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
+    case Verdict::kUniqueViolation: return Outcome::kUniqueViolation;
     case Verdict::kRefusedByStore:
-    case Verdict::kIdentityInUse:
-    case Verdict::kRowTooLarge: return Outcome::kServerError;
+    case Verdict::kIdentityInUse: return Outcome::kServerError;
+    case Verdict::kRowTooLarge: return Outcome::kTooLarge;
   }
   return Outcome::kServerError;
 }
 
-std::string message_of(const DecidedCommit& commit) {
+std::string message_of(const DecidedCommit& commit, const Store& store) {
   if (commit.verdict == Verdict::kRefusedByStore)
     return "the server's store did not take the transaction; nothing of it was carried out";
   if (commit.verdict == Verdict::kIdentityInUse)
     return "identity " + std::to_string(commit.decisive.object.value) + " is in use already";
   if (commit.verdict == Verdict::kRowTooLarge)
     return "the values of object " + std::to_string(commit.decisive.object.value) + " would take more than " +
-           std::to_string(limits::kRowBytesMax) + " bytes; put large values into objects of their own";
+           std::to_string(limits::kRowBytesMax >> 20) + " MiB; put large values into objects of their own";
+  if (commit.verdict == Verdict::kUniqueViolation) {
+    const TypeLayout& layout = store.table(commit.decisive.type)->layout();
+    auto named = [&](ObjectId object) { return layout.qualified_name() + "(id=" + std::to_string(object.value) + ")"; };
+    return layout.qualified_name() + "." + layout.indexes[commit.decisive.number].name +
+           " is unique: " + named(commit.decisive.claimant) + " cannot have the value " + commit.decisive.shown +
+           ", which " + named(commit.decisive.object) + " has";
+  }
   return {};
 }
 
@@ -58,10 +66,18 @@ void ServerCore::disconnected(ConnectionId id) {
   auto at = connections_.find(id);
   if (at == connections_.end()) return;
   Connection& c = *at->second;
-  for (TypeId type : c.subscribed) std::erase(audiences_[type], &c);
+  for (auto& [type, covered] : c.covered) {
+    forget_keys(c, type, covered);
+    forget_objects(c, covered);
+    auto audience = audiences_.find(type);
+    if (audience == audiences_.end()) continue;
+    std::erase(audience->second.whole, &c);
+    if (audience->second.is_empty()) audiences_.erase(audience);
+  }
   for (ObjectId block : c.blocks) owners_.erase(block_of(block));
   uploads_bytes_ -= c.upload.records.size() + c.upload.reads.size();
   streams_open_ -= c.streams.size();
+  remove_connection_object(c);
   connections_.erase(at);
 }
 
@@ -95,10 +111,11 @@ void ServerCore::tick(Instant now) {
     if (!is_in && now >= c.deadline) {
       say_goodbye(c, Farewell::kSilent,
                   "no authentication within " + std::to_string(options_.handshake_us / 1000) + " ms");
-    } else if (now.us - c.last_heard.us >= limits::kHeartbeatsMissedMax * options_.heartbeat_us) {
+    } else if (now.us - c.last_heard.us >= limits::kHeartbeatsMissedMax * options_.heartbeat_us &&
+               !has_suspended_heartbeats(c)) {
       say_goodbye(c, Farewell::kSilent,
                   "nothing was heard of this client for " + std::to_string((now.us - c.last_heard.us) / 1000) + " ms");
-    } else if (is_in && now.us - c.last_beat.us >= options_.heartbeat_us) {
+    } else if (c.is_welcome && now.us - c.last_beat.us >= options_.heartbeat_us) {
       c.last_beat = now;
       send(c, ServerHeartbeat{last_tid()});
     }
@@ -170,22 +187,31 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
     return say_goodbye(c, Farewell::kAuthentication, "the token is not the one this server was started with");
   if (step.verdict == AuthVerdict::kContinue) return;
   c.state = ServerState::kReady;
-  c.frames.set_limit(limits::kFrameBytesMax);
+  c.frames.set_limits(limits::kFrameBytesMax);
   c.authentication.reset();
   c.last_beat = now;
   c.identity = ObjectId{++own_identities_};
   ObjectId begin = next_block(c);
-  send(c, Welcome{c.session, options_.history, last_tid(), c.identity, begin,
-                  static_cast<uint64_t>(options_.heartbeat_us)});
+  if (connection_table_ != nullptr) {
+    Bytes records;
+    put_connection_object(records, c);
+    submit_own(std::move(records));
+  }
+  answer_behind_commits(c, Welcome{c.session, options_.history, last_tid(), c.identity, begin,
+                                   static_cast<uint64_t>(options_.heartbeat_us)});
 }
 
 void ServerCore::on(Connection& c, const DefineSchema& define) {
+  if (engine_.is_in_flight() && catalogue_.adds_unique_index(define.definition))
+    return held_definitions_.push_back({c.id, define});
+  provide_connection_objects(define.definition);
   Result<std::vector<TypeId>> types = catalogue_.define(define.definition);
   if (!types.is_ok()) {
     if (types.status().code() == Code::kSchemaMismatch)
       return refuse(c, define.request, Refusal::kSchemaMismatch, types.status().message());
     return say_goodbye(c, Farewell::kProtocol, types.status().message());
   }
+  provide_connection_objects(define.definition);
   SchemaMapping mapping{define.request, {}};
   for (TypeId type : types.value()) mapping.types.push_back(catalogue_.mapped(type));
   gathered_.clear();
@@ -195,22 +221,40 @@ void ServerCore::on(Connection& c, const DefineSchema& define) {
                   "what this server knows of schema '" + define.definition.name +
                       "' and the types it refers to does not fit into a message: " +
                       std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
-  send(c, mapping);
+  answer_behind_commits(c, std::move(mapping));
 }
 
 void ServerCore::on(Connection& c, const Subscribe& subscribe) {
-  if (store_.table(subscribe.type) == nullptr)
+  const Table* table = store_.table(subscribe.type);
+  if (table == nullptr)
     return refuse(c, subscribe.request, Refusal::kUnknownType,
                   "there is no type " + std::to_string(subscribe.type.value) + " on this server");
-  if (subscribe.scope == Scope::kNone || c.subscribed.contains(subscribe.type)) {
-    // Nothing to stream. A second subscription to a type may still have to wait for the first one's stream.
-    auto is_same = [&](const Stream& stream) { return stream.type == subscribe.type; };
-    if (std::ranges::none_of(c.streams, is_same)) return send(c, Complete{subscribe.request, last_tid()});
-    return open_stream(c, {subscribe.request, subscribe.type, ObjectId{INT64_MAX}});
+  bool has_key = subscribe.index.value > 0 || !subscribe.values.empty();
+  if ((has_key && subscribe.scope != Scope::kIndexKey) ||
+      (!subscribe.objects.empty() && subscribe.scope != Scope::kObjects))
+    return say_goodbye(c, Farewell::kProtocol, "a subscription with something that is none of its scope's");
+  Stream stream{subscribe.request, subscribe.type, subscribe.scope};
+  if (subscribe.scope == Scope::kIndexKey) {
+    stream.index = subscribe.index;
+    Status status = table->key_of_values(subscribe.index, subscribe.values, stream.key);
+    if (!status.is_ok()) return say_goodbye(c, Farewell::kProtocol, status.message());
   }
-  c.subscribed.insert(subscribe.type);
-  audiences_[subscribe.type].push_back(&c);  // D22: in the audience from acceptance
-  open_stream(c, {subscribe.request, subscribe.type, ObjectId{1}});
+  stream.objects = subscribe.objects;
+  for (ObjectId object : stream.objects) {
+    if (object.value <= 0) return say_goodbye(c, Farewell::kProtocol, "a subscription to an object that is none");
+  }
+  const Covered& covered = c.covered[subscribe.type];
+  bool is_covered =
+      covered.is_whole || (stream.scope == Scope::kIndexKey && covered.keys.contains({stream.index, stream.key}));
+  if (is_covered) stream.scope = Scope::kNone;  // but a second subscription may have to wait for the first one's stream
+  switch (stream.scope) {                       // D22: in the audience from acceptance
+    case Scope::kNone: break;
+    case Scope::kType: cover_type(c, stream.type); break;
+    case Scope::kIndexKey: cover_key(c, stream); break;
+    case Scope::kObjects: break;  // each one is, as soon as its row is sent
+  }
+  if (stream.scope == Scope::kNone && c.streams.empty()) return send(c, Complete{subscribe.request, last_tid()});
+  open_stream(c, std::move(stream));
 }
 
 void ServerCore::on(Connection& c, const CommitPart& part) {
@@ -253,17 +297,31 @@ void ServerCore::on(Connection& c, const CommitEnd& end) {
   renew_block(c, newest_creation);
 }
 
-void ServerCore::on(Connection& c, const Flush& flush) {
-  flushes_.push_back({c.id, flush.request, commits_submitted_});
-  answer_flushes();
+void ServerCore::on(Connection& c, const Flush& flush) { answer_behind_commits(c, Flushed{flush.request, {}}); }
+
+/// An answer that is given when every commit that came before it is decided.
+void ServerCore::answer_behind_commits(const Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer) {
+  answers_.push_back({c.id, std::move(answer), commits_submitted_});
+  give_waiting_answers();
 }
 
-/// A flush is answered when every commit that came before it is decided.
-void ServerCore::answer_flushes() {
+void ServerCore::give_waiting_answers() {
   uint64_t decided = commits_accepted_ + commits_refused_;
-  for (; !flushes_.empty() && flushes_.front().after_commits <= decided; flushes_.pop_front()) {
-    auto at = connections_.find(flushes_.front().connection);
-    if (at != connections_.end()) send(*at->second, Flushed{flushes_.front().request, last_tid()});
+  for (; !answers_.empty() && answers_.front().after_commits <= decided; answers_.pop_front()) {
+    auto at = connections_.find(answers_.front().connection);
+    if (at == connections_.end()) continue;
+    Connection& c = *at->second;
+    auto& answer = answers_.front().answer;
+    if (auto* flushed = std::get_if<Flushed>(&answer)) {
+      flushed->through = last_tid();
+      send(c, *flushed);
+    } else if (auto* welcome = std::get_if<Welcome>(&answer)) {
+      welcome->tid = last_tid();
+      c.is_welcome = true;
+      send(c, *welcome);
+    } else {
+      send(c, std::get<SchemaMapping>(answer));
+    }
   }
 }
 
@@ -286,43 +344,154 @@ void ServerCore::finish_group(bool was_persisted) {
     if (is_accepted) announce(commit);
     answer(commit);
   });
-  answer_flushes();
+  take_held_definitions();
+  give_waiting_answers();
+}
+
+void ServerCore::take_held_definitions() {
+  for (const HeldDefinition& held : std::exchange(held_definitions_, {})) {
+    auto at = connections_.find(held.connection);
+    if (at != connections_.end() && at->second->state == ServerState::kReady) on(*at->second, held.define);
+  }
+}
+
+// ---- coverage
+
+bool ServerCore::covers(const Connection& c, TypeId type, ObjectId object) {
+  if (owner_of(object) == &c) return true;  // its own creations are covered in any case (D20)
+  auto at = c.covered.find(type);
+  if (at == c.covered.end()) return false;
+  const Covered& covered = at->second;
+  return (covered.is_whole && !covered.is_streaming) || covered.objects.contains(object);
+}
+
+void ServerCore::cover_type(Connection& c, TypeId type) {
+  Covered& covered = c.covered[type];
+  covered.is_whole = covered.is_streaming = true;
+  audiences_[type].whole.push_back(&c);
+}
+
+void ServerCore::cover_key(Connection& c, const Stream& stream) {
+  c.covered[stream.type].keys.emplace(stream.index, stream.key);
+  audiences_[stream.type].keys[stream.index][stream.key].push_back(&c);
+}
+
+void ServerCore::cover_object(Connection& c, TypeId type, ObjectId object) {
+  if (c.covered[type].objects.insert(object).second) object_audiences_[object].push_back(&c);
+}
+
+/// A deleted object does not come back.
+void ServerCore::forget_object(TypeId type, ObjectId object) {
+  auto audience = object_audiences_.find(object);
+  if (audience == object_audiences_.end()) return;
+  for (Connection* c : audience->second) c->covered.at(type).objects.erase(object);
+  object_audiences_.erase(audience);
+}
+
+void ServerCore::forget_keys(Connection& c, TypeId type, Covered& covered) {
+  for (const auto& [index, key] : covered.keys) {
+    auto& of_index = audiences_.at(type).keys;
+    auto& of_key = of_index.at(index);
+    std::erase(of_key.at(key), &c);
+    if (of_key.at(key).empty()) of_key.erase(key);
+    if (of_key.empty()) of_index.erase(index);
+  }
+  covered.keys.clear();
+}
+
+void ServerCore::forget_objects(Connection& c, Covered& covered) {
+  for (ObjectId object : covered.objects) {
+    auto audience = object_audiences_.find(object);
+    std::erase(audience->second, &c);
+    if (audience->second.empty()) object_audiences_.erase(audience);
+  }
+  covered.objects = {};
+}
+
+// ---- announcements
+
+void ServerCore::add_slice(Connection& c, Slice slice) {
+  if (c.state != ServerState::kReady) return;
+  if (c.slices.empty()) receivers_.push_back(&c);
+  bool goes_on = !c.slices.empty() && c.slices.back().is_entry == slice.is_entry && c.slices.back().end == slice.begin;
+  if (goes_on) {
+    c.slices.back().end = slice.end;
+  } else {
+    c.slices.push_back(slice);
+  }
 }
 
 /// D21: every receiver gets exactly the records it covers, as slices of the one encoded buffer.
 void ServerCore::announce(const DecidedCommit& commit) {
   BytesView records = commit.request.records;
   receivers_.clear();
-  auto add_slice = [&](Connection& c, Slice slice) {
-    if (c.state != ServerState::kReady) return;
-    if (c.slices.empty()) receivers_.push_back(&c);
-    if (!c.slices.empty() && c.slices.back().end == slice.begin) {
-      c.slices.back().end = slice.end;
-    } else {
-      c.slices.push_back(slice);
-    }
-  };
+  entries_.clear();
   RecordReader reader(records);
   Record& record = scratch_record_;
   while (reader.next(record)) {
     auto begin = static_cast<size_t>(record.bytes.data() - records.data());
-    Slice slice{begin, begin + record.bytes.size()};
+    Slice slice{begin, begin + record.bytes.size(), false};
+    entered_.clear();
     auto audience = audiences_.find(record.type);
+    if (audience != audiences_.end() && !audience->second.keys.empty()) announce_entries(audience->second, record);
+    auto tell = [&](Connection& c) {
+      if (entered_.empty() || std::ranges::find(entered_, &c) == entered_.end()) add_slice(c, slice);
+    };
+    auto is_told = [&](const Connection& c) {  // as one who covers the whole type
+      auto covered = c.covered.find(record.type);
+      return covered != c.covered.end() && covered->second.is_whole;
+    };
     if (audience != audiences_.end()) {
-      for (Connection* c : audience->second) add_slice(*c, slice);
+      for (Connection* c : audience->second.whole) tell(*c);
     }
     Connection* owner = owner_of(record.object);  // its own creations are covered in any case (D20)
-    if (owner != nullptr && !owner->subscribed.contains(record.type)) add_slice(*owner, slice);
+    if (owner != nullptr && !is_told(*owner)) tell(*owner);
+    if (object_audiences_.empty()) continue;
+    auto one_by_one = object_audiences_.find(record.object);
+    if (one_by_one == object_audiences_.end()) continue;
+    for (Connection* c : one_by_one->second) {
+      if (c != owner && !is_told(*c)) tell(*c);
+    }
+    if (record.op == Op::kDelete) forget_object(record.type, record.object);
   }
+  auto bytes_of = [&](Slice slice) {
+    return (slice.is_entry ? BytesView(entries_) : records).substr(slice.begin, slice.end - slice.begin);
+  };
   for (Connection* c : receivers_) {
     if (c->slices.size() == 1) {
-      send_sections(*c, commit.tid, records.substr(c->slices[0].begin, c->slices[0].end - c->slices[0].begin));
+      send_sections(*c, commit.tid, bytes_of(c->slices[0]));
     } else {
       gathered_.clear();
-      for (Slice slice : c->slices) gathered_.append(records, slice.begin, slice.end - slice.begin);
+      for (Slice slice : c->slices) gathered_.append(bytes_of(slice));
       send_sections(*c, commit.tid, gathered_);
     }
     c->slices.clear();
+  }
+}
+
+/// D23: an object that has got a key somebody covers, and is new to them, goes to them whole.
+void ServerCore::announce_entries(const Audience& audience, const Record& record) {
+  const Table& table = *store_.table(record.type);
+  const Row* row = table.find(record.object, kNever);
+  if (row == nullptr) return;
+  Slice whole{0, 0, true};
+  Bytes key;
+  for (const auto& [index, subscribers] : audience.keys) {
+    key.clear();
+    table.append_index_key(key, index, *row);
+    auto of_key = subscribers.find(key);
+    if (of_key == subscribers.end()) continue;
+    for (Connection* c : of_key->second) {
+      if (covers(*c, record.type, record.object)) continue;
+      cover_object(*c, record.type, record.object);
+      entered_.push_back(c);
+      if (whole.end == 0) {
+        whole.begin = entries_.size();
+        put_row_record(entries_, Op::kWhole, record.type, record.object, *row);
+        whole.end = entries_.size();
+      }
+      add_slice(*c, whole);
+    }
   }
 }
 
@@ -362,7 +531,7 @@ void ServerCore::answer(const DecidedCommit& commit) {
   result.key = commit.decisive.key.substr(0, limits::kNameBytesMax);  // for people: its beginning says enough
   result.written_at = commit.decisive.written_at;
   result.won_by = commit.decisive.won_by;
-  result.message = message_of(commit);
+  result.message = message_of(commit, store_);
   send(c, result);
 }
 
@@ -383,7 +552,8 @@ ServerCore::Connection* ServerCore::owner_of(ObjectId object) {
 
 /// An identity is one object, of one type: a run of identities is used for the type that it is first used for.
 bool ServerCore::may_create(Connection& c, TypeId type, ObjectId object) {
-  if (owner_of(object) != &c) return false;
+  bool is_the_servers = connection_table_ != nullptr && type == connection_table_->id();
+  if (owner_of(object) != &c || is_the_servers) return false;
   return c.run_types.try_emplace(object.value / limits::kIdentityRun, type).first->second == type;
 }
 
@@ -396,7 +566,7 @@ void ServerCore::renew_block(Connection& c, ObjectId newest_creation) {
 // ---- streams
 
 void ServerCore::open_stream(Connection& c, Stream stream) {
-  c.streams.push_back(stream);
+  c.streams.push_back(std::move(stream));
   ++streams_open_;
 }
 
@@ -412,28 +582,72 @@ bool ServerCore::stream() {
 bool ServerCore::stream_piece(Connection& c) {
   if (c.streams.empty() || c.state != ServerState::kReady || unsent_bytes(c) >= limits::kOutboxBytesHigh) return false;
   Stream& stream = c.streams.front();
-  const Table& table = *store_.table(stream.type);
   Bytes& piece = gathered_;
   piece.clear();
-  bool is_done = true;
-  table.for_each(
-      kNever,
-      [&](ObjectId object, const Row& row) {
-        if (piece.size() >= limits::kPieceBytes) {
-          stream.next = object;
-          return is_done = false;
-        }
-        put_row_record(piece, Op::kWhole, stream.type, object, row);
-        return true;
-      },
-      stream.next);
+  bool is_done = fill_piece(c, stream, piece);
   if (!piece.empty()) send(c, Piece{stream.request, piece});
-  if (is_done) {
-    send(c, Complete{stream.request, last_tid()});
-    c.streams.pop_front();
-    --streams_open_;
-  }
+  if (is_done) end_stream(c);
   return !c.streams.empty();
+}
+
+/// Whole rows up to about limits::kPieceBytes; true when these were the last ones.
+bool ServerCore::fill_piece(Connection& c, Stream& stream, Bytes& piece) {
+  const Table& table = *store_.table(stream.type);
+  auto put = [&](ObjectId object, const Row& row) { put_row_record(piece, Op::kWhole, stream.type, object, row); };
+  auto is_full_before = [&](ObjectId object) {
+    if (piece.size() < limits::kPieceBytes) return false;
+    stream.next = object;
+    return true;
+  };
+  bool is_done = true;
+  switch (stream.scope) {
+    case Scope::kNone: break;
+    case Scope::kType:
+      table.for_each(
+          kNever,
+          [&](ObjectId object, const Row& row) {
+            if (is_full_before(object)) return is_done = false;
+            if (!covers(c, stream.type, object)) put(object, row);
+            return true;
+          },
+          stream.next);
+      break;
+    case Scope::kIndexKey:
+      table.for_each_in(
+          stream.index, stream.key, kLatest,
+          [&](ObjectId object) {
+            if (is_full_before(object)) return is_done = false;
+            if (covers(c, stream.type, object)) return true;
+            cover_object(c, stream.type, object);
+            put(object, *table.find(object, kNever));
+            return true;
+          },
+          stream.next);
+      break;
+    case Scope::kObjects:
+      for (; stream.next_object < stream.objects.size(); ++stream.next_object) {
+        if (piece.size() >= limits::kPieceBytes) return false;
+        ObjectId object = stream.objects[stream.next_object];
+        if (covers(c, stream.type, object)) continue;
+        cover_object(c, stream.type, object);
+        if (const Row* row = table.find(object, kNever)) put(object, *row);
+      }
+      break;
+  }
+  return is_done;
+}
+
+void ServerCore::end_stream(Connection& c) {
+  Stream& stream = c.streams.front();
+  if (stream.scope == Scope::kType) {  // what was covered in part is so as part of the whole now
+    Covered& covered = c.covered.at(stream.type);
+    covered.is_streaming = false;
+    forget_keys(c, stream.type, covered);
+    forget_objects(c, covered);
+  }
+  send(c, Complete{stream.request, last_tid()});
+  c.streams.pop_front();
+  --streams_open_;
 }
 
 // ---- output
@@ -494,13 +708,24 @@ ServerFigures ServerCore::figures() const {
 
 void ServerCore::check() const {
   store_.check();
-  size_t uploads = 0, streams = 0;
+  size_t uploads = 0, streams = 0, covered_objects = 0;
   for (const auto& [id, c] : connections_) {
     uploads += c->upload.records.size() + c->upload.reads.size();
     streams += c->streams.size();
-    for (TypeId type : c->subscribed) ODB_CHECK(std::ranges::count(audiences_.at(type), c.get()) == 1, id.value);
+    for (const auto& [type, covered] : c->covered) {
+      auto is_in = [&c = c](const std::vector<Connection*>& audience) {
+        return std::ranges::count(audience, c.get()) == 1;
+      };
+      if (covered.is_whole) ODB_CHECK(is_in(audiences_.at(type).whole), id.value);
+      for (const auto& [index, key] : covered.keys)
+        ODB_CHECK(is_in(audiences_.at(type).keys.at(index).at(key)), id.value);
+      for (ObjectId object : covered.objects) ODB_CHECK(is_in(object_audiences_.at(object)), id.value, object.value);
+      covered_objects += covered.objects.size();
+    }
     for (ObjectId block : c->blocks) ODB_CHECK(owners_.at(block_of(block)) == c.get(), id.value);
   }
+  for (const auto& [object, audience] : object_audiences_) covered_objects -= audience.size();
+  ODB_CHECK(covered_objects == 0, covered_objects);
   ODB_CHECK(uploads == uploads_bytes_, uploads, uploads_bytes_);
   ODB_CHECK(streams == streams_open_, streams, streams_open_);
 }

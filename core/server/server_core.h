@@ -13,11 +13,13 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <variant>
 #include <vector>
 
 #include "core/base/limits.h"
@@ -89,16 +91,38 @@ class ServerCore {
   struct Stream {  // a subscription on its way
     RequestId request;
     TypeId type;
-    ObjectId next;
+    Scope scope = Scope::kNone;  // kNone: nothing to send, it only waits for those before it
+    IndexId index = {};
+    Bytes key = {};
+    std::vector<ObjectId> objects = {};
+    ObjectId next = ObjectId{1};  // kType, kIndexKey: from this object on
+    size_t next_object = 0;       // kObjects: position in `objects`
   };
-  struct WaitingFlush {
+  struct WaitingAnswer {
     ConnectionId connection;
-    RequestId request;
-    uint64_t after_commits;  // to be answered when so many commits are decided
+    std::variant<Flushed, Welcome, SchemaMapping> answer;
+    uint64_t after_commits;  // to be given when so many commits are decided
   };
-  struct Slice {
+  struct HeldDefinition {
+    ConnectionId connection;
+    DefineSchema define;
+  };
+  struct Slice {  // of the commit's records, or of entries_
     size_t begin;
     size_t end;
+    bool is_entry;
+  };
+  struct Covered {              // what a connection covers of a type (D20)
+    bool is_whole = false;      // subscribed to the type
+    bool is_streaming = false;  // and the stream is not through yet
+    std::set<std::pair<IndexId, Bytes>> keys;
+    boost::unordered_flat_set<ObjectId, HashId> objects;  // one by one: asked for, or once with a key of `keys`
+  };
+  struct Connection;
+  struct Audience {  // of a type: whom to tell what
+    std::vector<Connection*> whole;
+    std::map<IndexId, boost::unordered_flat_map<Bytes, std::vector<Connection*>>> keys;  // index -> key -> subscribers
+    bool is_empty() const { return whole.empty() && keys.empty(); }
   };
   struct Connection {
     explicit Connection(ConnectionId id_) : id(id_), frames(limits::kUnauthenticatedFrameBytesMax) {}
@@ -110,13 +134,14 @@ class ServerCore {
     bool is_ready_listed = false;
     std::unique_ptr<ServerAuthentication> authentication;
     Bytes session;
-    ObjectId identity;                                     // of its core.Connection object
+    ObjectId identity;                                     // of its core.Connection object; 0: not in yet
+    bool is_welcome = false;                               // Welcome is sent
     std::vector<ObjectId> blocks;                          // identities it may create, ascending
     boost::unordered_flat_map<int64_t, TypeId> run_types;  // run of identities -> the type it is used for (D28)
     CommitSeq last_seq;
     CommitSeq upload_seq;  // of the commit whose parts are coming in; 0: none
     CommitRequest upload;
-    std::set<TypeId> subscribed;  // to the whole type
+    std::map<TypeId, Covered> covered;
     std::deque<Stream> streams;
     std::vector<Slice> slices;  // scratch of announce()
     Instant deadline;           // to be in, before kReady
@@ -144,13 +169,31 @@ class ServerCore {
   ObjectId next_block(Connection& c);
   Connection* owner_of(ObjectId object);
   bool may_create(Connection& c, TypeId type, ObjectId object);
+  bool covers(const Connection& c, TypeId type, ObjectId object);
+  void cover_type(Connection& c, TypeId type);
+  void cover_key(Connection& c, const Stream& stream);
+  void cover_object(Connection& c, TypeId type, ObjectId object);
+  void forget_object(TypeId type, ObjectId object);
+  void forget_keys(Connection& c, TypeId type, Covered& covered);
+  void forget_objects(Connection& c, Covered& covered);
   void announce(const DecidedCommit& commit);
+  void announce_entries(const Audience& audience, const Record& record);
+  void add_slice(Connection& c, Slice slice);
   void send_sections(Connection& c, TransactionId tid, BytesView records);
   void answer(const DecidedCommit& commit);
-  void answer_flushes();
+  void answer_behind_commits(const Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
+  void give_waiting_answers();
+  void take_held_definitions();
+  void provide_connection_objects(const SchemaDefinition& definition);
+  void put_connection_object(Bytes& records, const Connection& c) const;
+  void remove_connection_object(const Connection& c);
+  void submit_own(Bytes records);
+  bool has_suspended_heartbeats(const Connection& c) const;
   void renew_block(Connection& c, ObjectId newest_creation);
   void open_stream(Connection& c, Stream stream);
   bool stream_piece(Connection& c);
+  bool fill_piece(Connection& c, Stream& stream, Bytes& piece);
+  void end_stream(Connection& c);
   size_t unsent_bytes(const Connection& c) const { return c.out.size() + c.in_shell_bytes; }
   TransactionId last_tid() const { return engine_.last_tid(); }
 
@@ -160,15 +203,20 @@ class ServerCore {
   CommitEngine engine_;
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   std::vector<ConnectionId> ready_;
-  boost::unordered_flat_map<TypeId, std::vector<Connection*>, HashId> audiences_;  // type -> subscribers
+  boost::unordered_flat_map<TypeId, Audience, HashId> audiences_;
+  boost::unordered_flat_map<ObjectId, std::vector<Connection*>, HashId> object_audiences_;  // covered one by one
   std::map<int64_t, Connection*> owners_;  // block number -> the connection that creates in it
   std::vector<Connection*> receivers_;     // scratch of announce()
-  Bytes gathered_;                         // scratch of announce()
-  std::deque<WaitingFlush> flushes_;
+  std::vector<Connection*> entered_;       // scratch of announce(): for whom the record's object came in
+  Bytes entries_;                          // scratch of announce(): whole rows of objects that came in
+  Bytes gathered_;                         // scratch
+  std::deque<WaitingAnswer> answers_;
+  std::vector<HeldDefinition> held_definitions_;  // with a new unique index, until the group in flight is decided
   size_t uploads_bytes_ = 0;
   size_t streams_open_ = 0;
   int64_t blocks_given_ = 0;  // block 0 is the server's own
   int64_t own_identities_ = 0;
+  const Table* connection_table_ = nullptr;  // of core.Connection; nullptr until somebody works with it
   bool is_stopped_ = false;
   uint64_t commits_submitted_ = 0;
   uint64_t commits_accepted_ = 0;

@@ -3,115 +3,12 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "core/protocol/protocol_testing.h"
-#include "core/view/view_testing.h"
+#include "core/server/server_testing.h"
 
 namespace odb {
 namespace {
 
 using namespace odb::testing;
-
-constexpr int64_t kBlock = limits::kIdentityBlockSize;
-constexpr const char* kToken = "open sesame";
-
-ServerOptions options() {
-  ServerOptions options;
-  options.history = Bytes(16, 'h');
-  return options;
-}
-
-struct ServerFixture {
-  explicit ServerFixture(ServerOptions with = options()) : core(std::move(with)) {}
-
-  ConnectionId connect() {
-    ConnectionId id{++last_id};
-    core.connected(id, std::make_unique<MemoryServerAuthentication>(kToken), Bytes(16, 's'), now);
-    return id;
-  }
-  template <class Message>
-  void say(ConnectionId id, const Message& message) {
-    core.received(id, framed(message), now);
-  }
-  /// What was sent to a connection since the last call.
-  std::vector<KeptFrame> frames(ConnectionId id) {
-    collect();
-    return frames_in(std::exchange(received[id], {}));
-  }
-  std::vector<std::string> heard(ConnectionId id) {
-    std::vector<std::string> out;
-    for (const KeptFrame& frame : frames(id)) out.push_back(told(frame));
-    return out;
-  }
-  void collect() {
-    for (ConnectionId id : core.take_ready()) {
-      Bytes bytes = core.take_output(id);
-      core.sent(id, bytes.size());
-      received[id] += bytes;
-    }
-    core.check();
-  }
-  ConnectionId connect_in_state(ServerState state) {
-    ConnectionId id = connect();
-    if (state >= ServerState::kAuth) say(id, Hello{1, 1, "memory", 0});
-    if (state >= ServerState::kReady) say(id, Auth{kToken});
-    if (state == ServerState::kClosing) say(id, Auth{kToken});
-    frames(id);
-    return id;
-  }
-  ConnectionId join() { return connect_in_state(ServerState::kReady); }
-  /// A ready connection that has defined the shop, type 1.
-  ConnectionId join_shop() {
-    ConnectionId id = join();
-    TypeDefinition item{"Item",
-                        {{"name", "str", {}}, {"shelf", "int", {}}, {"place", "int", {}}},
-                        {{"shelf", {"shelf"}}, {"spot", {"shelf", "place"}}}};
-    say(id, DefineSchema{RequestId{1}, {"shop", {item}}});
-    ODB_CHECK(heard(id) == std::vector<std::string>{"SchemaMapping"});
-    return id;
-  }
-  void subscribe(ConnectionId id, uint64_t request = 2, Scope scope = Scope::kType) {
-    say(id, Subscribe{RequestId{request}, kItem, scope});
-  }
-  void stream_all() {
-    while (core.stream()) collect();
-  }
-  ConnectionId join_subscribed() {
-    ConnectionId id = join_shop();
-    subscribe(id);
-    stream_all();
-    frames(id);
-    return id;
-  }
-  void send_commit(ConnectionId id, const Records& records, const Bytes& reads = {}) {
-    CommitSeq seq{++seqs[id]};
-    say(id, CommitPart{seq, records.bytes, reads});
-    say(id, CommitEnd{seq, core.store().published().tid, false});
-  }
-  void run_groups(bool was_persisted = true) {
-    while (core.start_group()) core.finish_group(was_persisted);
-  }
-  void commit(ConnectionId id, const Records& records) {
-    send_commit(id, records);
-    run_groups();
-  }
-  /// An identity of a connection's first block, by the order of connections.
-  int64_t own(ConnectionId id, int64_t number) const { return static_cast<int64_t>(id.value) * kBlock + number; }
-  bool is_alive(ConnectionId id) {
-    say(id, Flush{RequestId{++last_flush}});
-    run_groups();
-    std::vector<std::string> lines = heard(id);
-    return !lines.empty() && lines.back().starts_with("Flushed " + std::to_string(last_flush));
-  }
-  Items now_in_store() const { return items_at(*core.store().table(kItem), core.store().published().step); }
-
-  ServerCore core;
-  Instant now{1'000'000};
-  std::map<ConnectionId, Bytes> received;
-  std::map<ConnectionId, uint64_t> seqs;
-  uint64_t last_id = 0, last_flush = 1000;
-};
-
-using Lines = std::vector<std::string>;
 
 BOOST_FIXTURE_TEST_SUITE(server_core, ServerFixture)
 
@@ -443,6 +340,33 @@ BOOST_AUTO_TEST_CASE(commits_of_a_connection_that_left_are_carried_out_and_answe
   BOOST_TEST(core.figures().objects == 1u);
 }
 
+// D15: the members of a group in flight were checked without the index.
+BOOST_AUTO_TEST_CASE(a_new_unique_index_waits_for_the_group_in_flight) {
+  ConnectionId writer = join_subscribed(), definer = join_shop(), gone = join_shop();
+  send_commit(writer, Records().create(own(writer, 64), {"cup", 1, 1}).create(own(writer, 65), {"cup", 1, 2}));
+  core.start_group();
+  DefineSchema wanted{RequestId{3}, {"shop", {{"Item", {{"name", "str", {}}}, {{"name", {"name"}, true}}}}}};
+  say(definer, wanted);
+  say(gone, wanted);
+  core.disconnected(gone);
+  BOOST_TEST(heard(definer).empty());
+  core.finish_group(true);
+  BOOST_TEST((heard(definer) == Lines{"Refused 3"}));
+  commit(writer, Records().update(own(writer, 65), kName, str_value("jug")));
+  say(definer, wanted);
+  BOOST_TEST((heard(definer) == Lines{"SchemaMapping"}));
+  frames(writer);
+  commit(writer, Records().update(own(writer, 65), kName, str_value("cup")));
+  std::vector<KeptFrame> answer = frames(writer);
+  BOOST_TEST_REQUIRE(answer.size() == 1u);
+  auto result = answer[0].as<CommitResult>();
+  BOOST_TEST((result.outcome == Outcome::kUniqueViolation));
+  BOOST_TEST(result.object.value == own(writer, 64));
+  BOOST_TEST(result.message ==
+             "shop.Item.name is unique: shop.Item(id=" + std::to_string(own(writer, 65)) +
+                 ") cannot have the value 'cup', which shop.Item(id=" + std::to_string(own(writer, 64)) + ") has");
+}
+
 BOOST_AUTO_TEST_CASE(a_flush_is_answered_behind_every_commit_before_it) {
   ConnectionId writer = join_subscribed(), flusher = join_subscribed();
   send_commit(writer, Records().create(own(writer, 64), {"cup", 1, 1}));
@@ -484,7 +408,7 @@ BOOST_AUTO_TEST_CASE(a_row_that_grows_too_large_to_travel_is_refused) {
   int64_t object = own(writer, 64);
   commit(writer, Records().row(Op::kCreate, TypeId{2}, object, {half}));
   commit(writer, Records().update(TypeId{2}, object, {{FieldId{1}, half}}));
-  BOOST_TEST(heard(writer).back() == "CommitResult 2 server error through 1");
+  BOOST_TEST(heard(writer).back() == "CommitResult 2 too large through 1");
   commit(writer, Records().update(TypeId{2}, object, {{FieldId{1}, str_value("small")}}));
   BOOST_TEST(heard(writer).back() == "CommitResult 3 accepted as 2 through 2");
 }

@@ -29,14 +29,14 @@ class KeyIndex {
   KeyIndex& operator=(const KeyIndex&) = delete;
   ~KeyIndex();
 
-  /// Calls f(object) for every member of `key` at `step`, ascending, until f returns false.
+  /// Calls f(object) for every member of `key` at `step` with identity >= from, ascending, until f returns false.
   template <class F>
-  void for_each(BytesView key, Step step, F&& f) const {
+  void for_each(BytesView key, Step step, F&& f, ObjectId from = ObjectId{0}) const {
     const Key* found = find(key, hash_of(key));
     if (found == nullptr) return;
     const EntryList* list = found->more.load(std::memory_order_acquire);
     if (list == nullptr) {
-      if (found->first.is_member(step)) f(found->first.object);
+      if (found->first.object >= from && found->first.is_member(step)) f(found->first.object);
       return;
     }
     uint32_t chunks = list->count.load(std::memory_order_acquire);
@@ -44,8 +44,9 @@ class KeyIndex {
       const Chunk* chunk = list->chunks()[c].load(std::memory_order_acquire);
       uint32_t count = chunk->count.load(std::memory_order_acquire);
       const Entry* entries = chunk->entries();
+      if (count == 0 || entries[count - 1].object < from) continue;
       for (uint32_t i = 0; i < count; ++i) {
-        if (entries[i].is_member(step) && !f(entries[i].object)) return;
+        if (entries[i].object >= from && entries[i].is_member(step) && !f(entries[i].object)) return;
       }
     }
   }

@@ -178,8 +178,31 @@ void Store::adopt(Staging& staging) {
   ODB_CHECK(table == &staging.table_);
   staging.tree_.take_all([&](ObjectId object, Row* row) { put(*table, object, row); });
   staging.object_count_ = 0;
-  if (!table->is_complete_at(making_)) table->complete_from_.store(making_, std::memory_order_release);
-  table->join();
+}
+
+void Store::cover_type(Table& table) {
+  ODB_CHECK(making_ != Step{0});
+  if (!table.is_complete_at(making_)) table.complete_from_.store(making_, std::memory_order_release);
+  table.join();
+}
+
+void Store::cover_key(Table& table, IndexId index, BytesView key) {
+  ODB_CHECK(making_ != Step{0});
+  table.coverage_.add_key(index, key, making_, limbo_);
+  table.join();
+}
+
+void Store::cover_object(Table& table, ObjectId object) {
+  ODB_CHECK(making_ != Step{0});
+  if (table.find(object, making_) == nullptr) table.coverage_.add_object(object, making_, limbo_);
+  table.join();
+}
+
+void Store::remember_deleted(Table& table, ObjectId object) {
+  ODB_CHECK(making_ != Step{0});
+  std::optional<ObjectId> forgotten = table.coverage_.add_deleted(object, making_, limbo_);
+  if (forgotten)
+    stale_entries_.push_back({making_, &table.coverage_.entries(), Coverage::entry_of(*forgotten), *forgotten});
 }
 
 void Store::publish(TransactionId tid) {
@@ -287,7 +310,7 @@ void Store::check() const {
 // ---- staging
 
 void Staging::put(const Record& record) {
-  drop(record.object);
+  erase(record.object);
   tree_.push(record.object, Row::of(Step{0}, record.fields));
   ++object_count_;
 }
@@ -296,20 +319,22 @@ void Staging::update(const Record& record) {
   const Row* before = tree_.head(record.object);
   if (before == nullptr) return;
   Row* after = Row::merge(Step{0}, *before, record.fields);
-  drop(record.object);
+  erase(record.object);
   tree_.push(record.object, after);
   ++object_count_;
 }
 
-void Staging::erase(ObjectId object) { drop(object); }
+void Staging::erase(ObjectId object) {
+  if (Row* row = take(object)) Row::destroy(row);
+}
 
-void Staging::drop(ObjectId object) {
+Row* Staging::take(ObjectId object) {
   Row* row = tree_.head(object);
-  if (row == nullptr) return;
-  Limbo at_once;  // nobody reads here: freed on return
+  if (row == nullptr) return nullptr;
+  Limbo at_once;  // nobody reads here: nodes are freed on return
   tree_.remove(object, at_once);
-  at_once.add(row, Row::destroy);
   --object_count_;
+  return row;
 }
 
 }  // namespace odb

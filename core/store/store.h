@@ -44,11 +44,14 @@ class Staging {
   /// A write to an object that is not staged yet is ignored: its piece comes later and has it.
   void update(const Record& record);
   void erase(ObjectId object);
+  /// nullptr when the object is not staged.
+  const Row* find(ObjectId object) const { return tree_.head(object); }
+  /// Takes an object out, and gives its row away; nullptr when it is not staged.
+  Row* take(ObjectId object);
   size_t object_count() const { return object_count_; }
 
  private:
   friend class Store;
-  void drop(ObjectId object);
 
   const Table& table_;
   ObjectTree tree_;
@@ -86,8 +89,14 @@ class Store {
   Status apply(const Record& record);
   /// Makes `row` the newest one of an object in the step begun, and owns it.
   void put(Table& table, ObjectId object, Row* row);
-  /// Moves what was staged into the step begun; from this step on the type is complete (D20).
+  /// Moves what was staged into the step begun.
   void adopt(Staging& staging);
+  /// D20: from the step begun on the type is complete, a key of an index, an object covered.
+  void cover_type(Table& table);
+  void cover_key(Table& table, IndexId index, BytesView key);
+  void cover_object(Table& table, ObjectId object);
+  /// A covered object was deleted in the step begun: for a while its absence stays known.
+  void remember_deleted(Table& table, ObjectId object);
   /// Ends the step begun: from now on new views see it.
   void publish(TransactionId tid);
   /// Nothing that is covered here changed up to `tid`.

@@ -175,6 +175,7 @@ BOOST_AUTO_TEST_CASE(what_was_staged_appears_as_one_step_and_the_type_is_complet
   Version before = store.open();
   store.begin();
   store.adopt(staging);
+  store.cover_type(items);
   store.publish(TransactionId{9});
   BOOST_TEST(!items.is_complete_at(before.step));
   BOOST_TEST(items.is_complete_at(store.published().step));
@@ -189,10 +190,12 @@ BOOST_AUTO_TEST_CASE(adopting_again_does_not_raise_the_step_from_which_a_type_is
   Staging first(items), second(items);
   store.begin();
   store.adopt(first);
+  store.cover_type(items);
   store.publish(TransactionId{1});
   Version complete = store.open();
   store.begin();
   store.adopt(second);
+  store.cover_type(items);
   store.publish(TransactionId{2});
   BOOST_TEST(items.is_complete_at(complete.step));
   store.close(complete.step);

@@ -39,4 +39,31 @@ void Table::append_index_key(Bytes& out, IndexId index, const Row& row) const {
   for (FieldId field : layout().indexes[index.value].fields) append_key(out, value_of(row, field));
 }
 
+Status Table::key_of_values(IndexId index, BytesView values, Bytes& key) const {
+  const TypeLayout& layout = this->layout();
+  if (index.value >= layout.indexes.size())
+    return {Code::kInvalidArgument, layout.qualified_name() + " has no index " + std::to_string(index.value)};
+  Reader in(values);
+  for (FieldId field : layout.indexes[index.value].fields) {
+    BytesView value = in.value();
+    if (value.empty() || !layout.fields[field.value].type.holds(value))
+      return {Code::kInvalidArgument, "values that are not those of the index " + layout.qualified_name() + "." +
+                                          layout.indexes[index.value].name};
+    append_key(key, value);
+  }
+  if (!in.at_end() || !in.is_ok()) return {Code::kInvalidArgument, "more values than the index has fields"};
+  return Status::ok();
+}
+
+bool Table::is_in_covered_key(const Row& row, Step step) const {
+  if (coverage_.is_empty()) return false;
+  Bytes key;
+  for (uint32_t i = 0; i < indexes_.size(); ++i) {
+    key.clear();
+    append_index_key(key, IndexId{i}, row);
+    if (coverage_.has_key(IndexId{i}, key, step)) return true;
+  }
+  return false;
+}
+
 }  // namespace odb

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/status.h"
+#include "core/store/coverage.h"
 #include "core/store/key_index.h"
 #include "core/store/object_tree.h"
 #include "core/store/row.h"
@@ -40,8 +42,8 @@ class Table {
 
   /// Calls f(object) for every object with this index key at `step`, ascending by identity, until f returns false.
   template <class F>
-  void for_each_in(IndexId index, BytesView key, Step step, F&& f) const {
-    shape().indexes[index.value]->for_each(key, step, f);
+  void for_each_in(IndexId index, BytesView key, Step step, F&& f, ObjectId from = ObjectId{0}) const {
+    shape().indexes[index.value]->for_each(key, step, f, from);
   }
 
   /// The value of a field, its default when the row has none.
@@ -53,12 +55,25 @@ class Table {
   /// S2: the key of a row in an index, from the field values alone.
   void append_index_key(Bytes& out, IndexId index, const Row& row) const;
 
+  /// The key that a V value for each field of an index makes. kInvalidArgument: there is no such index, or the values
+  /// are not such values.
+  Status key_of_values(IndexId index, BytesView values, Bytes& key) const;
+
   /// D13: the fields that a write of `field` reads, because an index holds them together: empty when it is in none.
   const std::vector<FieldId>& fields_indexed_with(FieldId field) const { return shape().indexed_with[field.value]; }
 
   /// D20: whether everything of this type that existed at `step` is here.
   bool is_complete_at(Step step) const { return complete_from_.load(std::memory_order_acquire) <= step; }
   bool is_complete() const { return complete_from_.load(std::memory_order_acquire) != kNever; }
+  /// D20: what is covered beside complete types: lookups of this key; the absence of this object.
+  bool covers_key(IndexId index, BytesView key, Step step) const {
+    return is_complete_at(step) || coverage_.has_key(index, key, step);
+  }
+  bool covers_object(ObjectId object, Step step) const {
+    return is_complete_at(step) || coverage_.has_object(object, step);
+  }
+  /// Writer: whether a row has an index key that is covered by itself at `step`.
+  bool is_in_covered_key(const Row& row, Step step) const;
   /// Whether an index answers for views at `step`: one that was added to a type with objects does from then on.
   bool is_indexed_at(IndexId index, Step step) const { return shape().indexed_from[index.value] <= step; }
   /// D20: whether the program has said that it works with this type at all.
@@ -87,6 +102,7 @@ class Table {
   std::atomic<const Shape*> shape_{nullptr};
   std::atomic<Step> complete_from_{kNever};
   std::atomic<bool> is_joined_{false};
+  Coverage coverage_;
   size_t object_count_ = 0;  // writer only
 };
 

@@ -22,6 +22,7 @@ struct FieldDefinition {
 struct IndexDefinition {
   std::string name;
   std::vector<std::string> fields;
+  bool is_unique = false;  ///< D15
 };
 
 struct TypeDefinition {
@@ -44,6 +45,7 @@ struct FieldLayout {
 struct IndexLayout {
   std::string name;
   std::vector<FieldId> fields;
+  bool is_unique = false;  ///< D15: no two objects have one key, unless it holds a None
 };
 
 /// One type of the catalogue. id -> position: fields and indexes by their number.

@@ -53,12 +53,15 @@ class View {
   void lookup(const Table& table, IndexId index, BytesView key, size_t limit, std::vector<ObjectId>& found) const;
   /// All objects of a type, likewise.
   void lookup_type(const Table& table, size_t limit, std::vector<ObjectId>& found) const;
-  /// D20: whether lookups in this type see everything.
+  /// D20: whether lookups in this type see everything; lookups of one index key.
   bool is_complete(const Table& table) const { return table.is_complete_at(version_.step); }
+  bool covers_key(const Table& table, IndexId index, BytesView key) const {
+    return table.covers_key(index, key, version_.step);
+  }
 
  protected:
   Presence absence(const Table& table, ObjectId object) const {
-    bool is_covered = is_complete(table) || store_->owns(object);
+    bool is_covered = table.covers_object(object, version_.step) || store_->owns(object);
     return is_covered ? Presence::kGone : Presence::kNotCovered;
   }
 

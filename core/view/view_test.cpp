@@ -15,9 +15,8 @@ struct ShopFixture {
   Table& items = store->define(item_layout());
 
   ShopFixture() {
-    Staging staging(items);
     store->begin();
-    store->adopt(staging);
+    store->cover_type(items);
     store->publish(TransactionId{1});
     step(*store, 2, Records().create(1, {"cup", 4, 1}).create(2, {"jug", 4, 2}).create(3, {"pan", 5, 1}));
   }

@@ -75,9 +75,8 @@ BOOST_AUTO_TEST_CASE(creating_what_was_written_already_is_a_broken_invariant) {
 /// A transaction beside what it should see.
 struct Checked {
   explicit Checked(uint64_t seed) : random(seed) {
-    Staging staging(items);
     store->begin();
-    store->adopt(staging);
+    store->cover_type(items);
     store->publish(TransactionId{1});
     Records records;
     for (int64_t object = 1; object <= 12; ++object) {

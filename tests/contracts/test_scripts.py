@@ -8,14 +8,17 @@
     t1: conflict on x: read as of 1, written at 2
 
 Above the `---` each line says what one connection does next; below stands what is printed, exactly. There are cells; x and y
-exist from the start (transaction 1), with value 0 and colour grey. Colours are indexed, values are not.
+exist from the start (transaction 1), with value 0, colour grey and no label. Colours are
+indexed, labels are unique, values are neither.
 
     begin, view             open a transaction, a read-only view
     commit, abort           leave it; abort leaves through an exception
     get x, show x           read the value of a cell; show prints it
     find red, list red      look a colour up in the index; list prints the cells found. `all`: the set of all cells
     exists x                print whether the cell exists
+    who a                   look a label up and print the cell that has it
     set x=1, paint x=red    write the value, the colour
+    label x=a, unlabel x    write the label
     create z=red, delete x  a new cell; a cell no more
     !step                   the step is refused, and the reason is printed
 
@@ -37,6 +40,8 @@ from object_database import (
     ObjectDoesntExistException,
     RevisionConflictException,
     Schema,
+    Unique,
+    UniqueViolationError,
 )
 from object_database.errors import ObjectDatabaseError
 
@@ -49,6 +54,7 @@ schema = Schema("stories")
 class Cell:
     value: int
     colour: Indexed[str]
+    label: Unique[str | None]
 
 
 class Abort(Exception):
@@ -105,6 +111,10 @@ class Actor:
     def found(self, colour: str) -> tuple[Cell, ...]:
         return Cell.lookupAll() if colour == "all" else Cell.lookupAll(colour=colour)
 
+    def do_who(self, label: str) -> str:
+        cell = Cell.lookupUnique(label=label)
+        return f"{label} is {'nobody' if cell is None else self.stage.name(cell)}"
+
     def do_exists(self, cell: str) -> str:
         return f"{cell} {'exists' if self.stage.cells[cell].exists() else 'does not exist'}"
 
@@ -113,6 +123,12 @@ class Actor:
 
     def do_paint(self, cell: str, colour: str) -> None:
         self.stage.cells[cell].colour = colour
+
+    def do_label(self, cell: str, label: str) -> None:
+        self.stage.cells[cell].label = label
+
+    def do_unlabel(self, cell: str) -> None:
+        self.stage.cells[cell].label = None
 
     def do_create(self, cell: str, colour: str) -> None:
         self.stage.cells[cell] = Cell(colour=colour)
@@ -156,6 +172,9 @@ class Stage:
                 "type set": lambda: "the set of all cells",
             }[kind]()
             return f"conflict on {what}: read as of {error.as_of}, written at {error.written_at}"
+        if isinstance(error, UniqueViolationError):
+            assert error.key.obj == error.obj
+            return f"the {error.key.member} is that of {self.name(error.obj)}"
         if type(error) is ObjectDoesntExistException:
             return f"{self.name(error.obj)} does not exist"
         return type(error).__name__

@@ -197,7 +197,9 @@ def test_without_any_subscription_every_lookup_is_an_error(connect_db: Connect) 
     second.addSchema(schema)
     for make in (second.view, second.transaction):
         with make():
-            with pytest.raises(NotSubscribedError, match="call subscribeToType or subscribeToSchema first"):
+            with pytest.raises(
+                NotSubscribedError, match="call subscribeToType, subscribeToSchema or subscribeToIndex first"
+            ):
                 Order.lookupAll()
             with pytest.raises(NotSubscribedError):
                 Order.lookupAny(number=1)
