@@ -145,9 +145,8 @@ inline std::string told(const KeptFrame& frame) {
     auto complete = frame.as<Complete>();
     out << " " << complete.request.value << " through " << complete.through.value;
   } else if (frame.is<CommitResult>()) {
-    static const char* const kOutcomes[] = {"accepted",       "conflict",     "too old",
-                                            "no such object", "server error", "unique violation",
-                                            "too large"};
+    static const char* const kOutcomes[] = {"accepted",     "conflict",         "too old",  "no such object",
+                                            "server error", "unique violation", "too large"};
     auto result = frame.as<CommitResult>();
     out << " " << result.seq.value << " " << kOutcomes[static_cast<size_t>(result.outcome)];
     if (result.tid.value > 0) out << " as " << result.tid.value;

@@ -20,11 +20,14 @@ namespace odb::simulation {
 namespace {
 
 constexpr TypeId kCell{1};
-constexpr FieldId kValue{0}, kColour{1};
-constexpr IndexId kByColour{0};
+constexpr FieldId kValue{0}, kColour{1}, kLabel{2};
+constexpr IndexId kByColour{0}, kByLabel{1};
 
 SchemaDefinition schema() {
-  return {"stories", {{"Cell", {{"value", "int", {}}, {"colour", "str", {}}}, {{"colour", {"colour"}}}}}};
+  return {"stories",
+          {{"Cell",
+            {{"value", "int", {}}, {"colour", "str", {}}, {"label", "oneof(none,str)", {}}},
+            {{"colour", {"colour"}}, {"label", {"label"}, true}}}}};
 }
 
 struct Step {
@@ -112,7 +115,9 @@ class Actor : public ClientEvents, public Network::End {
   void abort() { view_.reset(), transaction_ = nullptr; }
   BytesView read(const std::string& cell, FieldId field);
   Presence exists(const std::string& cell);
-  std::vector<ObjectId> find(const std::string& colour);
+  std::vector<ObjectId> find(IndexId index, const std::string& text);
+  /// `all`: every cell.
+  std::vector<ObjectId> find_colour(const std::string& colour);
   void write(const std::string& cell, FieldId field, const Bytes& value);
   void create(const std::string& cell, const std::string& colour);
   void erase(const std::string& cell);
@@ -192,21 +197,29 @@ const std::map<std::string, Verb>& verbs() {
        [](Actor& a, Stage&, const Step& s) {
          return s.name + " is " + std::to_string(Reader(a.read(s.name, kValue)).integer());
        }},
-      {"find", [](Actor& a, Stage&, const Step& s) { return a.find(s.name), std::string(); }},
+      {"find", [](Actor& a, Stage&, const Step& s) { return a.find_colour(s.name), std::string(); }},
       {"list",
        [](Actor& a, Stage& stage, const Step& s) {
          std::string told;
-         for (ObjectId cell : a.find(s.name)) told += (told.empty() ? "" : ", ") + stage.name_of(cell);
+         for (ObjectId cell : a.find_colour(s.name)) told += (told.empty() ? "" : ", ") + stage.name_of(cell);
          return s.name + ": " + (told.empty() ? "none" : told);
        }},
       {"exists",
        [](Actor& a, Stage&, const Step& s) {
          return s.name + (a.exists(s.name) == Presence::kHere ? " exists" : " does not exist");
        }},
+      {"who",
+       [](Actor& a, Stage& stage, const Step& s) {
+         std::vector<ObjectId> found = a.find(kByLabel, s.name);
+         return s.name + " is " + (found.empty() ? "nobody" : stage.name_of(found.at(0)));
+       }},
       {"set", [](Actor& a, Stage&,
                  const Step& s) { return a.write(s.name, kValue, int_value(std::stoll(s.value))), std::string(); }},
       {"paint",
        [](Actor& a, Stage&, const Step& s) { return a.write(s.name, kColour, str_value(s.value)), std::string(); }},
+      {"label",
+       [](Actor& a, Stage&, const Step& s) { return a.write(s.name, kLabel, str_value(s.value)), std::string(); }},
+      {"unlabel", [](Actor& a, Stage&, const Step& s) { return a.write(s.name, kLabel, none_value()), std::string(); }},
       {"create", [](Actor& a, Stage&, const Step& s) { return a.create(s.name, s.value), std::string(); }},
       {"delete", [](Actor& a, Stage&, const Step& s) { return a.erase(s.name), std::string(); }},
   };
@@ -268,17 +281,20 @@ Presence Actor::exists(const std::string& cell) {
                                  : view_->exists(table(), stage_.cell(cell));
 }
 
-std::vector<ObjectId> Actor::find(const std::string& colour) {
+std::vector<ObjectId> Actor::find(IndexId index, const std::string& text) {
   std::vector<ObjectId> found;
   Bytes key;
-  append_key(key, str_value(colour));
-  if (colour == "all") {
-    transaction_ != nullptr ? transaction_->lookup_type(table(), SIZE_MAX, found)
-                            : view_->lookup_type(table(), SIZE_MAX, found);
-  } else {
-    transaction_ != nullptr ? transaction_->lookup(table(), kByColour, key, SIZE_MAX, found)
-                            : view_->lookup(table(), kByColour, key, SIZE_MAX, found);
-  }
+  append_key(key, str_value(text));
+  transaction_ != nullptr ? transaction_->lookup(table(), index, key, SIZE_MAX, found)
+                          : view_->lookup(table(), index, key, SIZE_MAX, found);
+  return found;
+}
+
+std::vector<ObjectId> Actor::find_colour(const std::string& colour) {
+  if (colour != "all") return find(kByColour, colour);
+  std::vector<ObjectId> found;
+  transaction_ != nullptr ? transaction_->lookup_type(table(), SIZE_MAX, found)
+                          : view_->lookup_type(table(), SIZE_MAX, found);
   return found;
 }
 
@@ -292,6 +308,7 @@ void Actor::create(const std::string& cell, const std::string& colour) {
   transaction_->create(table(), object);
   write(cell, kValue, int_value(0));
   write(cell, kColour, str_value(colour));
+  write(cell, kLabel, none_value());
 }
 
 void Actor::erase(const std::string& cell) { must_be_here(transaction_->erase(table(), stage_.cell(cell)), cell); }
@@ -330,12 +347,16 @@ std::string Stage::name_of(ObjectId cell) const {
 
 std::string Stage::told(const CommitResult& result, TransactionId as_of) const {
   if (result.outcome == Outcome::kNoSuchObject) return name_of(result.object) + " does not exist";
+  if (result.outcome == Outcome::kUniqueViolation) return "the label is that of " + name_of(result.object);
   if (result.outcome != Outcome::kConflict) return "outcome " + std::to_string(static_cast<int>(result.outcome));
+  static constexpr const char* kSuffixes[] = {"", ".colour", ".label"};  // of fields, by number
   std::string what;
   switch (result.key_kind) {
-    case KeyKind::kField: what = name_of(result.object) + (result.number == kValue.value ? "" : ".colour"); break;
+    case KeyKind::kField: what = name_of(result.object) + kSuffixes[result.number]; break;
     case KeyKind::kExistence: what = "the existence of " + name_of(result.object); break;
-    case KeyKind::kIndexKey: what = "a colour that was looked up"; break;
+    case KeyKind::kIndexKey:
+      what = result.number == kByLabel.value ? "a label that was looked up" : "a colour that was looked up";
+      break;
     case KeyKind::kTypeSet: what = "the set of all cells"; break;
     case KeyKind::kNone: what = "nothing"; break;
   }

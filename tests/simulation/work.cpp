@@ -34,7 +34,11 @@ Bytes reference_value(TypeId type, ObjectId object) {
   return out;
 }
 
-bool Work::covers(TypeId type, IndexId, const std::vector<Bytes>&) const { return covers(type); }
+Bytes Work::key_of(const std::vector<Bytes>& values) {
+  Bytes key;
+  for (const Bytes& value : values) append_key(key, value);
+  return key;
+}
 
 std::vector<ObjectId> Work::all(TypeId type) {
   ODB_CHECK(covers(type), type.value);
@@ -45,8 +49,7 @@ std::vector<ObjectId> Work::all(TypeId type) {
 
 std::vector<ObjectId> Work::find(TypeId type, IndexId index, const std::vector<Bytes>& values) {
   ODB_CHECK(covers(type, index, values), type.value, index.value);
-  Observation seen{Observation::Kind::kIndexKey, type, {}, {}, index, {}, {}, {}};
-  for (const Bytes& value : values) append_key(seen.key, value);
+  Observation seen{Observation::Kind::kIndexKey, type, {}, {}, index, key_of(values), {}, {}};
   transaction_.lookup(table(type), index, seen.key, SIZE_MAX, seen.objects);
   return observations_.emplace_back(std::move(seen)).objects;
 }

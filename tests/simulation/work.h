@@ -29,7 +29,9 @@ class Work {
 
   // -- what can be asked here (D20)
   bool covers(TypeId type) const { return transaction_.is_complete(table(type)); }
-  bool covers(TypeId type, IndexId index, const std::vector<Bytes>& values) const;
+  bool covers(TypeId type, IndexId index, const std::vector<Bytes>& values) const {
+    return transaction_.covers_key(table(type), index, key_of(values));
+  }
 
   // -- observations
   /// REQUIRES: covers(type).
@@ -62,6 +64,7 @@ class Work {
   std::vector<Observation> take_observations() { return std::move(observations_); }
 
  private:
+  static Bytes key_of(const std::vector<Bytes>& values);
   Table& table(TypeId type) const { return *store_->table(type); }
 
   std::shared_ptr<Store> store_;
