@@ -101,6 +101,11 @@ void Store::fill_new_indexes(Table& table, TypeLayout layout) {
   publish(published().tid);
 }
 
+void Store::record_changes(ChangeSet* changes) {
+  ODB_CHECK(making_ == Step{0}, making_.value);
+  changes_ = changes;
+}
+
 void Store::begin() {
   ODB_CHECK(making_ == Step{0}, making_.value);
   Step last = published().step;
@@ -131,16 +136,50 @@ Status Store::apply(const Record& record) {
       link(*table, record.object, before, Row::tombstone(making_));
       break;
   }
+  if (changes_ != nullptr) [[unlikely]]
+    note(record, *table, before == nullptr);
   return Status::ok();
+}
+
+void Store::note_entry(const Table& table, ObjectId object) {
+  Bytes exists;
+  put_bool(exists, true);
+  changes_->write(table.id(), object, ChangeSet::kExistence, exists);
+  changes_->join(table.id(), ChangeSet::kTypeSet, {}, object);
+}
+
+void Store::note(const Record& record, const Table& table, bool is_new) {
+  const std::vector<FieldLayout>& fields = table.layout().fields;
+  if (record.op == Op::kDelete) {
+    changes_->write(table.id(), record.object, ChangeSet::kExistence, {});
+    changes_->leave(table.id(), ChangeSet::kTypeSet, {}, record.object);
+    for (uint32_t i = 0; i < fields.size(); ++i) changes_->write(table.id(), record.object, FieldId{i}, {});
+    return;
+  }
+  if (is_new) note_entry(table, record.object);
+  for (const FieldValue& each : record.fields) {
+    if (each.field.value >= fields.size()) continue;  // of a definition that is newer than this one
+    const Bytes& otherwise = fields[each.field.value].default_value;
+    changes_->write(table.id(), record.object, each.field, each.value.empty() ? BytesView(otherwise) : each.value);
+  }
 }
 
 void Store::put(Table& table, ObjectId object, Row* row) {
   ODB_CHECK(making_ != Step{0});
   row->step = making_;
-  link(table, object, table.find(object, making_), row);
+  const Row* before = table.find(object, making_);
+  link(table, object, before, row);
+  if (changes_ == nullptr) return;
+  if (before == nullptr) note_entry(table, object);
+  for (uint32_t i = 0; i < table.layout().fields.size(); ++i)
+    changes_->write(table.id(), object, FieldId{i}, table.value_of(*row, FieldId{i}));
 }
 
 void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
+  if (table.touching_ != making_) {
+    table.touching_ = making_;
+    touched_.push_back(&table);
+  }
   update_indexes(table, object, before, after);
   table.object_count_ += (after->is_tombstone ? 0 : 1) - (before == nullptr ? 0 : 1);
   Row* head = table.tree_.head(object);
@@ -166,9 +205,12 @@ void Store::update_indexes(Table& table, ObjectId object, const Row* before, con
     if (key_before_ == key_after_) continue;  // no key is empty, so this also tells none from some
     if (before != nullptr) {
       indexes[i]->remove(key_before_, object, making_);
+      if (changes_ != nullptr) changes_->leave(table.id(), IndexId{i}, key_before_, object);
       stale_entries_.push_back({making_, indexes[i].get(), key_before_, object});
     }
-    if (!after->is_tombstone) indexes[i]->insert(key_after_, object, making_, limbo_);
+    if (after->is_tombstone) continue;
+    indexes[i]->insert(key_after_, object, making_, limbo_);
+    if (changes_ != nullptr) changes_->join(table.id(), IndexId{i}, key_after_, object);
   }
 }
 
@@ -176,7 +218,9 @@ void Store::adopt(Staging& staging) {
   ODB_CHECK(making_ != Step{0});
   Table* table = this->table(staging.table_.id());
   ODB_CHECK(table == &staging.table_);
+  ChangeSet* changes = std::exchange(changes_, nullptr);  // nothing has changed: it is only known from now on
   staging.tree_.take_all([&](ObjectId object, Row* row) { put(*table, object, row); });
+  changes_ = changes;
   staging.object_count_ = 0;
 }
 
@@ -220,6 +264,8 @@ void Store::publish(TransactionId tid) {
     if (!pins_.empty()) oldest_open = pins_.front().version.step;
   }
   making_ = Step{0};
+  for (Table* table : touched_) table->touched_at_.store(tid, std::memory_order_release);
+  touched_.clear();
   limbo_.free_below(oldest_open);
 }
 

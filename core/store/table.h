@@ -80,6 +80,9 @@ class Table {
   bool is_joined() const { return is_joined_.load(std::memory_order_acquire); }
   void join() { is_joined_.store(true, std::memory_order_release); }
 
+  /// The last transaction that is known to have changed objects of this type here; 0: none.
+  TransactionId touched_at() const { return touched_at_.load(std::memory_order_acquire); }
+
   size_t object_count() const { return object_count_; }
 
  private:
@@ -102,8 +105,10 @@ class Table {
   std::atomic<const Shape*> shape_{nullptr};
   std::atomic<Step> complete_from_{kNever};
   std::atomic<bool> is_joined_{false};
+  std::atomic<TransactionId> touched_at_{};
   Coverage coverage_;
   size_t object_count_ = 0;  // writer only
+  Step touching_;            // writer only: the last step that changed something here
 };
 
 }  // namespace odb
