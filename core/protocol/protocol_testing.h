@@ -35,7 +35,7 @@ class RandomFields {
   }
   void fill(BytesView& bytes) { fill(kept_.emplace_back()), bytes = kept_.back(); }
   void fill(Scope& value) { value = static_cast<Scope>(random_() % 2); }
-  void fill(Outcome& value) { value = static_cast<Outcome>(random_() % 5); }
+  void fill(Outcome& value) { value = static_cast<Outcome>(random_() % 6); }
   void fill(KeyKind& value) { value = static_cast<KeyKind>(random_() % 5); }
   void fill(Refusal& value) { value = static_cast<Refusal>(1 + random_() % 4); }
   void fill(Farewell& value) { value = static_cast<Farewell>(1 + random_() % 7); }
