@@ -518,8 +518,8 @@ def _build(schema: Schema, cls: type, database_type: type, caller: types.FrameTy
 
 
 def _has_its_own(cls: type, name: str) -> bool:
-    """Whether the class, or an ordinary one that it derives from, has a member of this name."""
-    return any(name in base.__dict__ for base in cls.__mro__ if base not in _definitions)
+    """Whether the class or one that it derives from was written with a member of this name."""
+    return any(name in (_definitions[base].members if base in _definitions else base.__dict__) for base in cls.__mro__)
 
 
 def _bases(schema: Schema, cls: type) -> tuple[type, ...]:
