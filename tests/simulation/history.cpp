@@ -25,6 +25,7 @@ Bytes index_key(TypeId type, IndexId index, BytesView key) {
 Bytes key_of(const Observation& seen) {
   switch (seen.kind) {
     case Observation::Kind::kField: return field_key(seen.object, seen.field);
+    case Observation::Kind::kExistence: return object_key(seen.object);
     case Observation::Kind::kIndexKey: return index_key(seen.type, seen.index, seen.key);
     case Observation::Kind::kType: return type_key(seen.type);
   }
@@ -114,6 +115,8 @@ void History::verify_seen(const Model& model, TransactionId tid, const std::vect
       const Model::Object* object = model.find(seen.object);
       ODB_CHECK(object != nullptr, tid.value, seen.object.value);
       ODB_CHECK(object->values[seen.field.value] == seen.value, tid.value, seen.object.value, seen.field.value);
+    } else if (seen.kind == Observation::Kind::kExistence) {
+      ODB_CHECK((model.find(seen.object) != nullptr) == seen.is_here, tid.value, seen.object.value);
     } else if (seen.kind == Observation::Kind::kType) {
       ODB_CHECK(model.of_type(seen.type) == seen.objects, tid.value, seen.objects.size());
     } else {

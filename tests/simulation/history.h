@@ -22,7 +22,7 @@ namespace odb::simulation {
 
 /// Something that a transaction saw of the snapshot it ran on.
 struct Observation {
-  enum class Kind { kField, kIndexKey, kType };
+  enum class Kind { kField, kExistence, kIndexKey, kType };
   Kind kind;
   TypeId type;
   ObjectId object;
@@ -30,6 +30,7 @@ struct Observation {
   IndexId index;
   Bytes key;
   Bytes value;                    // of a field
+  bool is_here;                   // existence
   std::vector<ObjectId> objects;  // of a lookup
 };
 

@@ -41,6 +41,8 @@ Weather Weather::any(Random& random) {
     weather.server.heartbeat_us *= 20;
     weather.silence_one_in = 0;
     weather.nap_delays_max = 6'000;
+  } else if (random.one_in(2)) {
+    weather.note_bytes_max = 100'000;  // subscriptions take several pieces, between which much happens
   }
   return weather;
 }

@@ -33,6 +33,10 @@ class Work {
     return transaction_.covers_key(table(type), index, key_of(values));
   }
 
+  bool covers_object(TypeId type, ObjectId object) const {
+    return static_cast<const View&>(transaction_).exists(table(type), object) != Presence::kNotCovered;
+  }
+
   // -- observations
   /// REQUIRES: covers(type).
   std::vector<ObjectId> all(TypeId type);
@@ -42,6 +46,8 @@ class Work {
   const Bytes& read(TypeId type, ObjectId object, FieldId field);
   int64_t read_int(TypeId type, ObjectId object, FieldId field) { return Reader(read(type, object, field)).integer(); }
   bool read_bool(TypeId type, ObjectId object, FieldId field) { return read(type, object, field) == bool_value(true); }
+  /// REQUIRES: covers_object(object).
+  bool exists(TypeId type, ObjectId object);
   ObjectId read_reference(TypeId type, ObjectId object, FieldId field);
 
   // -- no observations: whether and where something could be read or written
