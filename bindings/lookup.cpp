@@ -322,9 +322,10 @@ PyObject* query_count(PyObject* view, PyObject* const* args, Py_ssize_t count, P
 PyObject* query_covers(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   Lookup lookup;
   Bytes key;
-  if (!begin_query(view, args, count, keywords, lookup)) return nullptr;
+  PyObject* not_subscribed = error_class("NotSubscribedError");  // now: nothing is imported while an exception is set
+  if (not_subscribed == nullptr || !begin_query(view, args, count, keywords, lookup)) return nullptr;
   if (begin_answer(lookup, args + 1, key)) Py_RETURN_TRUE;
-  if (!PyErr_ExceptionMatches(error_class("NotSubscribedError"))) return nullptr;
+  if (!PyErr_ExceptionMatches(not_subscribed)) return nullptr;
   PyErr_Clear();
   Py_RETURN_FALSE;
 }

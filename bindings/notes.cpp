@@ -1,5 +1,7 @@
 #include "bindings/notes.h"
 
+#include <algorithm>
+
 #include "bindings/current.h"
 #include "bindings/errors.h"
 
@@ -217,8 +219,9 @@ PyObject* new_object_field_id(ObjectId object, uint64_t number) {
 PyObject* new_index_id(uint64_t number, BytesView key) {
   PyObject* type = schema_class("IndexId");
   if (type == nullptr) return nullptr;
-  return PyObject_CallFunction(type, "Ky#", static_cast<unsigned long long>(number), key.data(),
-                               static_cast<Py_ssize_t>(key.size()));
+  PyObject* value = new_bytes(key);
+  if (value == nullptr) return nullptr;
+  return PyObject_CallFunction(type, "KN", static_cast<unsigned long long>(number), value);
 }
 
 // ---- methods of View

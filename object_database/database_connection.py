@@ -261,7 +261,7 @@ class DatabaseConnection(_core.Connection):
 
     @overload
     def transactional(
-        self, *, retries: int = _RETRIES, timeout: float | None = None
+        self, /, *, retries: int = _RETRIES, timeout: float | None = None
     ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
 
     def transactional(self, function: Any = None, /, *, retries: int = _RETRIES, timeout: float | None = None) -> Any:
@@ -383,16 +383,14 @@ class DatabaseConnection(_core.Connection):
 
         Raises:  FlushTimeoutError, DisconnectedException.
         """
-        if self._transaction_id() >= tid:
-            return
         self._check_may_wait("waitForTransactionId()")
-        self._request_flush()
+        if self._transaction_id() < tid:
+            self._request_flush()
         seen = self._wait_for_transaction(tid, 1e9 if timeout is None else max(0.0, timeout))
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)
         if seen >= tid:
             return
-        reason = self._closed_reason()
-        if reason is not None:
-            raise DisconnectedException(reason)
         raise FlushTimeoutError(f"transaction {tid} did not arrive in time; the last one is {seen}")
 
     def currentTransactionId(self) -> int:

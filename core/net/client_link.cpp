@@ -42,9 +42,7 @@ std::string refusal_of(const CommitResult& result) {
     case Outcome::kTooOld: return "it read a version that is too old";
     case Outcome::kNoSuchObject: return "it wrote an object that does not exist";
     case Outcome::kServerError: return "the server could not carry it out: " + result.message;
-    case Outcome::kUniqueViolation:
-    case Outcome::kTooLarge:
-    case Outcome::kAccepted: break;
+    default: break;  // the message says it
   }
   return result.message.empty() ? "refused by the server" : result.message;
 }
