@@ -95,6 +95,9 @@ class Store {
   /// Frees what closed views kept alive. publish() does it too; this is for quiet times.
   void trim();
 
+  /// Memory of the objects as they are now, with what leads to them.
+  size_t bytes() const { return bytes_; }
+
   /// Every invariant, in O(n): V4, S2, counts. REQUIRES: no step is begun.
   void check() const;
 
@@ -117,6 +120,7 @@ class Store {
 
   void fill_new_indexes(Table& table, TypeLayout layout);
   void link(Table& table, ObjectId object, const Row* before, Row* after);
+  void link_row(Table& table, ObjectId object, Row* after);
   void update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
   void cut(Step floor);
   void cut_chain(Table& table, ObjectId object, Step floor);
@@ -127,7 +131,8 @@ class Store {
   std::deque<StaleRow> stale_rows_;       // ascending by since
   std::deque<StaleEntry> stale_entries_;  // ascending by since
   Step making_;                           // the step begun; 0: none
-  Bytes key_before_, key_after_;          // scratch
+  size_t bytes_ = 0;
+  Bytes key_before_, key_after_;  // scratch
 
   mutable std::mutex mutex_;  // guards what follows; held for a few instructions
   Version published_{Step{1}, TransactionId{0}};
