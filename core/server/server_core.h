@@ -26,6 +26,7 @@
 #include "core/protocol/frame.h"
 #include "core/protocol/states.h"
 #include "core/server/catalogue.h"
+#include "core/server/identity_runs.h"
 #include "core/store/store.h"
 
 namespace odb {
@@ -35,7 +36,10 @@ struct ServerOptions {
   int64_t heartbeat_us = limits::kHeartbeatUs;
   int64_t handshake_us = limits::kHandshakeUs;  ///< for Hello and authentication together (D30)
   size_t conflict_window_bytes = limits::kConflictWindowBytes;
-  size_t outbox_bytes_max = limits::kOutboxBytesMax;
+  size_t outbox_bytes_max = limits::kOutboxBytesMax;      ///< of one client
+  size_t outboxes_bytes_max = limits::kOutboxesBytesMax;  ///< of all clients together
+  size_t uploads_bytes_max = limits::kUploadsBytesMax;
+  size_t memory_bytes_max = SIZE_MAX;  ///< of the objects with their indexes; commits that need more are refused
 };
 
 /// A few figures for tests, logs and tools.
@@ -44,6 +48,7 @@ struct ServerFigures {
   size_t objects = 0;
   uint64_t commits_accepted = 0;
   uint64_t commits_refused = 0;
+  size_t bytes = 0;  ///< memory of the objects with their indexes
 };
 
 class ServerCore {
@@ -110,13 +115,20 @@ class ServerCore {
     bool is_ready_listed = false;
     std::unique_ptr<ServerAuthentication> authentication;
     Bytes session;
-    ObjectId identity;                                     // of its core.Connection object
-    std::vector<ObjectId> blocks;                          // identities it may create, ascending
-    boost::unordered_flat_map<int64_t, TypeId> run_types;  // run of identities -> the type it is used for (D28)
+    ObjectId identity;             // of its core.Connection object
+    std::vector<ObjectId> blocks;  // identities it may create, ascending
+    IdentityRuns runs;
+    int64_t last_run = 0;  // that was used, and its type: mostly the next creation belongs to it too
+    TypeId last_run_type;
     CommitSeq last_seq;
     CommitSeq upload_seq;  // of the commit whose parts are coming in; 0: none
     CommitRequest upload;
-    std::set<TypeId> subscribed;  // to the whole type
+    Validation upload_validation;
+    Instant upload_heard;             // when its last part came
+    size_t partial_bytes = 0;         // of a frame that is coming in
+    size_t flushes = 0;               // that wait
+    size_t counted_outbox_bytes = 0;  // what of this connection is in outboxes_bytes_
+    std::set<TypeId> subscribed;      // to the whole type
     std::deque<Stream> streams;
     std::vector<Slice> slices;  // scratch of announce()
     Instant deadline;           // to be in, before kReady
@@ -138,6 +150,14 @@ class ServerCore {
 
   template <class Message>
   void send(Connection& c, const Message& message);
+  void count_outbox(Connection& c);
+  void close_for_slowness(Connection& c, const std::string& limit);
+  void drop_upload(Connection& c);
+  bool is_upload_room(size_t more_bytes) const {
+    return uploads_bytes_ + engine_.pending_bytes() + more_bytes <= options_.uploads_bytes_max;
+  }
+  template <class F>
+  auto with_owner(Connection& c, F&& f);
   void mark_ready(Connection& c);
   void say_goodbye(Connection& c, Farewell farewell, std::string reason);
   void refuse(Connection& c, RequestId request, Refusal refusal, std::string message);
@@ -165,7 +185,8 @@ class ServerCore {
   std::vector<Connection*> receivers_;     // scratch of announce()
   Bytes gathered_;                         // scratch of announce()
   std::deque<WaitingFlush> flushes_;
-  size_t uploads_bytes_ = 0;
+  size_t uploads_bytes_ = 0;   // of commits and frames that are coming in
+  size_t outboxes_bytes_ = 0;  // of connections that are not closing
   size_t streams_open_ = 0;
   int64_t blocks_given_ = 0;  // block 0 is the server's own
   int64_t own_identities_ = 0;
