@@ -232,6 +232,8 @@ void ClientLink::on_welcome(const Welcome& welcome) {
   welcome_ = welcome;
   auto quarter_us = static_cast<int64_t>(std::min<uint64_t>(welcome.heartbeat_us / 4, kTickUsMax));
   tick_interval_ = microseconds(std::max(quarter_us, kTickUsMin));
+  // The tick that is set already may come too late for a short interval.
+  loop_->post([self = shared_from_this()] { self->guarded([&self] { self->tick(); }); });
   welcomed_->answer(Status::ok());
 }
 
