@@ -12,5 +12,12 @@ __all__ = ["InMemServer"]
 class InMemServer(Server):
     """`with InMemServer(auth_token="t") as server: db = server.connect("t")`."""
 
-    def __init__(self, kvstore: Any = None, auth_token: str = "", transactionWatcher: Any = None):
-        super().__init__(kvstore, auth_token, transactionWatcher)
+    def __init__(
+        self,
+        kvstore: Any = None,
+        auth_token: str = "",
+        transactionWatcher: Any = None,
+        *,
+        memory_max: int | None = None,
+    ):
+        super().__init__(kvstore, auth_token, transactionWatcher, memory_max)

@@ -16,23 +16,38 @@ class Server:
 
     Args:    auth_token: what clients must know.
              kvstore, transactionWatcher: None; objects live in memory.
+             memory_max: bytes that the objects may take with their indexes; None for no limit. A commit that would take
+             more raises ServerError; deletions, and whatever takes no more than before, go through.
     """
 
-    def __init__(self, kvstore: Any, auth_token: str, transactionWatcher: Any = None):
+    # What tests and tools set in classes of their own.
+    _HANDSHAKE_S: float = _core.HANDSHAKE_S  # for TLS, and again for authentication (D30)
+    _CONFLICT_WINDOW: int = _core.CONFLICT_WINDOW  # bytes (D14)
+
+    def __init__(self, kvstore: Any, auth_token: str, transactionWatcher: Any = None, memory_max: int | None = None):
         if kvstore is not None:
             raise InvalidArgumentError("objects live in memory: give None for the store")
         if transactionWatcher is not None:
             raise InvalidArgumentError("transaction watchers do not exist: give None")
         if not isinstance(auth_token, str):
             raise InvalidArgumentError("the token is a str")
+        if memory_max is not None and (not isinstance(memory_max, int) or not 0 < memory_max < 2**63):
+            raise InvalidArgumentError(f"memory_max is a number of bytes above 0, or None; {memory_max!r} was given")
         self._auth_token = auth_token
+        self._memory_max = memory_max
         self._core: _core.Server | None = None
 
     def start(self) -> None:
         """Start serving. A server that was stopped does not start again: its objects are gone."""
         if self._core is not None:
             raise ServerStateError("this server was started already")
-        self._core = _core.start_server(self._auth_token, _core.HEARTBEAT_S)
+        self._core = _core.start_server(
+            self._auth_token,
+            _core.HEARTBEAT_S,
+            memory_max=self._memory_max,
+            handshake_s=self._HANDSHAKE_S,
+            conflict_window=self._CONFLICT_WINDOW,
+        )
 
     def stop(self) -> None:
         """Say farewell to every client and end. Idempotent."""
