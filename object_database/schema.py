@@ -249,7 +249,7 @@ def _row_class(database_type: type) -> Any:
         made.__qualname__ = f"{database_type.__qualname__}.Row"
         made.__doc__ = f"What a {database_type.__name__} was at one time: the values of its fields."
         made.__annotations__ = dict(zip(made._fields, (field.annotation for field in fields.values()), strict=True))
-        _row_classes[database_type] = made
+        _row_classes.setdefault(database_type, made)  # another thread may have been first
     return _row_classes[database_type]
 
 
@@ -518,8 +518,8 @@ def _build(schema: Schema, cls: type, database_type: type, caller: types.FrameTy
 
 
 def _has_its_own(cls: type, name: str) -> bool:
-    """Whether the class, or an ordinary one that it derives from, has a member of this name."""
-    return any(name in base.__dict__ for base in cls.__mro__ if base not in _definitions)
+    """Whether the class or one that it derives from was written with a member of this name."""
+    return any(name in (_definitions[base].members if base in _definitions else base.__dict__) for base in cls.__mro__)
 
 
 def _bases(schema: Schema, cls: type) -> tuple[type, ...]:
@@ -619,7 +619,7 @@ def _rebind_super(member: Any, old: type, new: type) -> None:
     All methods of a class share the cell. A decorated one holds the function it was written as: in its closure, or as
     an attribute, as property, staticmethod, partialmethod and whatever uses functools.wraps do.
     """
-    unvisited, seen = [member], set()
+    unvisited, seen = [member], set[int]()
     while unvisited and len(seen) < _WRAPPERS_MAX:
         part = unvisited.pop()
         if id(part) in seen or isinstance(part, type):

@@ -89,6 +89,7 @@ Table& Store::define(TypeLayout layout) {
 void Store::fill_new_indexes(Table& table, TypeLayout layout) {
   size_t first_new = table.indexes_.size();
   begin();
+  size_t counted = table.structure_bytes();
   table.extend(std::move(layout), making_);
   table.for_each(making_, [&](ObjectId object, const Row& row) {
     for (size_t i = first_new; i < table.indexes_.size(); ++i) {
@@ -98,6 +99,7 @@ void Store::fill_new_indexes(Table& table, TypeLayout layout) {
     }
     return true;
   });
+  bytes_ += table.structure_bytes() - counted;
   publish(published().tid);
 }
 
@@ -180,8 +182,14 @@ void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
     table.touching_ = making_;
     touched_.push_back(&table);
   }
+  size_t counted = table.structure_bytes() + Row::live_bytes(before);
   update_indexes(table, object, before, after);
   table.object_count_ += (after->is_tombstone ? 0 : 1) - (before == nullptr ? 0 : 1);
+  link_row(table, object, after);
+  bytes_ += table.structure_bytes() + Row::live_bytes(after) - counted;
+}
+
+void Store::link_row(Table& table, ObjectId object, Row* after) {
   Row* head = table.tree_.head(object);
   if (head != nullptr && head->step == making_) {  // written twice in one step: only the last one is history
     after->older.store(head->older.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -290,7 +298,9 @@ void Store::trim() {
 void Store::cut(Step floor) {
   for (; !stale_entries_.empty() && stale_entries_.front().since <= floor; stale_entries_.pop_front()) {
     const StaleEntry& stale = stale_entries_.front();
+    bytes_ -= stale.index->bytes();
     stale.index->expire(stale.key, stale.object, floor, limbo_);
+    bytes_ += stale.index->bytes();
   }
   for (; !stale_rows_.empty() && stale_rows_.front().since <= floor; stale_rows_.pop_front())
     cut_chain(*stale_rows_.front().table, stale_rows_.front().object, floor);
@@ -302,7 +312,9 @@ void Store::cut_chain(Table& table, ObjectId object, Step floor) {
   if (row == nullptr) return;
   add_rows_to_limbo(row->older.exchange(nullptr, std::memory_order_acq_rel));
   if (row->is_tombstone && row == table.tree_.head(object)) {
+    bytes_ -= table.tree_.bytes();
     table.tree_.remove(object, limbo_);
+    bytes_ += table.tree_.bytes();
     limbo_.add(row, Row::destroy);
   }
 }
@@ -320,13 +332,16 @@ void Store::check() const {
   Step step = published().step;
   std::set<std::pair<const Table*, ObjectId>> stale;
   for (const StaleRow& row : stale_rows_) stale.emplace(row.table, row.object);
+  size_t bytes = 0;
   for (const auto& table : tables_) {
     if (table == nullptr) continue;
     size_t live = 0;
+    bytes += table->structure_bytes();
     std::vector<std::set<std::pair<Bytes, ObjectId>>> expected(table->indexes_.size());
     table->tree_.for_each([&](ObjectId object, const Row* row) {
       if (!row->is_tombstone) {
         ++live;
+        bytes += Row::live_bytes(row);
         for (uint32_t i = 0; i < expected.size(); ++i) {
           Bytes key;
           table->append_index_key(key, IndexId{i}, *row);
@@ -351,6 +366,7 @@ void Store::check() const {
       ODB_CHECK(members == expected[i].size(), members, expected[i].size());  // S2
     }
   }
+  ODB_CHECK(bytes == bytes_, bytes, bytes_);
 }
 
 // ---- staging

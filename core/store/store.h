@@ -108,6 +108,9 @@ class Store {
   /// Frees what closed views kept alive. publish() does it too; this is for quiet times.
   void trim();
 
+  /// Memory of the objects as they are now, with what leads to them.
+  size_t bytes() const { return bytes_; }
+
   /// Every invariant, in O(n): V4, S2, counts. REQUIRES: no step is begun.
   void check() const;
 
@@ -132,6 +135,7 @@ class Store {
   void link(Table& table, ObjectId object, const Row* before, Row* after);
   void note_entry(const Table& table, ObjectId object);
   void note(const Record& record, const Table& table, bool is_new);
+  void link_row(Table& table, ObjectId object, Row* after);
   void update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
   void cut(Step floor);
   void cut_chain(Table& table, ObjectId object, Step floor);
@@ -144,6 +148,7 @@ class Store {
   Step making_;                           // the step begun; 0: none
   std::vector<Table*> touched_;           // in the step begun
   ChangeSet* changes_ = nullptr;          // what wants to know of them; usually nobody does
+  size_t bytes_ = 0;
   Bytes key_before_, key_after_;          // scratch
 
   mutable std::mutex mutex_;  // guards what follows; held for a few instructions

@@ -85,6 +85,16 @@ class Table {
 
   size_t object_count() const { return object_count_; }
 
+  /// Writer: memory of what leads to the rows. Rows are counted by the store.
+  size_t structure_bytes() const {
+    size_t bytes = tree_.bytes();
+    for (const auto& index : indexes_) bytes += index->bytes();
+    return bytes;
+  }
+  /// About what the next row of an object that is not here, or the next member of an index key, will add to that.
+  size_t page_bytes_missing(ObjectId object) const { return tree_.page_bytes_missing(object); }
+  size_t entry_bytes(IndexId index, BytesView key) const { return indexes_[index.value]->entry_bytes(key); }
+
  private:
   friend class Store;
 

@@ -23,6 +23,7 @@ indexed, labels are unique, values are neither.
     !step                   the step is refused, and the reason is printed
 
 Every commit reaches every connection before the next step, also those with an open view, so nothing depends on timing.
+The simulator replays the same files with random delays (tests/simulation/stories.cpp): a new verb goes there as well.
 """
 
 from __future__ import annotations

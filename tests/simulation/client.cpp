@@ -26,7 +26,7 @@ void Client::connect() {
   last_request_ = {};
   open_requests_.clear();
   subscribing_.clear();
-  coverage_ = {};
+  granted_ = {};
   verified_step_ = {};
   say("connects as " + std::to_string(link_->id.value));
   core_->connected(run_.events.now());
@@ -43,30 +43,83 @@ void Client::on_answer(RequestId request, const Status& status) {
   ODB_CHECK(open_requests_.erase(request) == 1, request.value);
   auto subscribed = subscribing_.find(request);
   if (subscribed != subscribing_.end()) {
-    coverage_.types.insert(subscribed->second);
+    grant(subscribed->second);
     subscribing_.erase(subscribed);
   }
   if (stage_ == Stage::kDefining) {
     stage_ = Stage::kSubscribing;
     core_->subscribe(new_request(), {run_.mark_type, Scope::kNone});
-    subscribe_to_some(number_ == 0);
+    for (uint32_t type = 1; number_ == 0 && type <= run_.schema.types.size(); ++type)
+      subscribe({TypeId{type}, Scope::kType});
+    subscribe_to_some();
   } else if (stage_ == Stage::kSubscribing && open_requests_.empty()) {
     stage_ = Stage::kReady;
     say("is ready at " + std::to_string(core_->store()->published().tid.value));
   }
 }
 
-void Client::subscribe_to_some(bool is_all) {
-  for (uint32_t type = 1; type <= run_.schema.types.size(); ++type) {
-    if (is_all || !run_.random.one_in(3)) subscribe(TypeId{type});
-    if (run_.random.one_in(6)) subscribe(TypeId{type});
+/// Of every type something, or not. Keys and objects are those of some time, so that some are gone by now.
+void Client::subscribe_to_some() {
+  Random& random = run_.random;
+  int64_t tids = static_cast<int64_t>(run_.history.last().value) + 1;
+  const Model& model = run_.history.at(TransactionId{static_cast<uint64_t>(random.below(tids))});
+  for (uint32_t number = 1; number <= run_.schema.types.size(); ++number) {
+    TypeId type{number};
+    switch (random.below(8)) {
+      case 0:
+      case 1: subscribe({type, Scope::kType}); break;
+      case 2: subscribe({type, Scope::kType}); [[fallthrough]];  // and the next while it is on its way
+      case 3: subscribe_to_key(type, model); [[fallthrough]];
+      case 4: subscribe_to_key(type, model); break;
+      case 5: subscribe_to_key(type, model); [[fallthrough]];
+      case 6: subscribe_to_objects(type, model); break;
+      default: break;
+    }
   }
 }
 
-void Client::subscribe(TypeId type) {
+void Client::subscribe_to_key(TypeId type, const Model& model) {
+  const auto& indexes = run_.history.catalog().at(type).indexes;
+  if (indexes.empty() || model.of_type(type).empty()) return;
+  IndexId index{static_cast<uint32_t>(run_.random.below(static_cast<int64_t>(indexes.size())))};
+  const Model::Object& like = *model.find(run_.random.pick(model.of_type(type)));
+  subscribe({type, Scope::kIndexKey, index, values_of(like, indexes[index.value])});
+}
+
+void Client::subscribe_to_objects(TypeId type, const Model& model) {
+  std::set<ObjectId> objects;
+  for (int64_t n = run_.random.between(1, 5); n > 0 && !model.of_type(type).empty(); --n)
+    objects.insert(run_.random.pick(model.of_type(type)));
+  if (objects.empty()) return;
+  subscribe({type, Scope::kObjects, {}, {}, std::vector<ObjectId>(objects.begin(), objects.end())});
+}
+
+void Client::subscribe(SubscriptionKey wanted) {
   RequestId request = new_request();
-  subscribing_[request] = type;
-  core_->subscribe(request, {type, Scope::kType});
+  subscribing_[request] = wanted;
+  core_->subscribe(request, std::move(wanted));
+}
+
+void Client::grant(const SubscriptionKey& wanted) {
+  Step now = core_->store()->published().step;
+  switch (wanted.scope) {
+    case Scope::kNone: break;
+    case Scope::kType: granted_.types.try_emplace(wanted.type, now); break;
+    case Scope::kIndexKey: {
+      Bytes key;
+      for (BytesView values = wanted.values; !values.empty();) {
+        Reader in(values);
+        BytesView value = in.value();
+        append_key(key, value);
+        values.remove_prefix(value.size());
+      }
+      granted_.keys.try_emplace({wanted.type, wanted.index, key}, now);
+      break;
+    }
+    case Scope::kObjects:
+      for (ObjectId object : wanted.objects) granted_.objects.try_emplace({wanted.type, object}, now);
+      break;
+  }
 }
 
 void Client::on_closed(const Status& reason) {
@@ -77,7 +130,7 @@ void Client::on_closed(const Status& reason) {
     is_expected = is_expected || reason.message().find(expected) != std::string::npos;
   ODB_CHECK(is_expected, reason.message());
   run_.figures.too_slow += reason.message().find("wait for this client to read") != std::string::npos;
-  for (const OldView& old : views_) verify(old);
+  for (const auto& view : views_) verify(*view);
   run_.figures.unanswered += unanswered_.size();
   unanswered_.clear();
   stage_ = Stage::kDown;
@@ -98,7 +151,7 @@ void Client::turn() {
   if (stage_ == Stage::kReady) verify_view();
   if (run_.network.is_calm() || suffer() || stage_ != Stage::kReady) return;
   if (random.one_in(20)) flush();
-  if (random.one_in(30)) subscribe_to_some(false);
+  if (random.one_in(30)) subscribe_to_some();
   for (int64_t n = random.one_in(3) ? random.between(1, 4) : 1; n > 0 && unanswered_.size() < 6; --n) commit();
   pump();
 }
@@ -167,15 +220,16 @@ void Client::commit() {
     mark_ = work.create(run_.mark_type, {int_value(static_cast<int64_t>(number))});
   }
   run_.history.saw(number, link_->id.value, as_of, work.take_observations());
-  CommitSeq seq = core_->commit(work.transaction().batch());
-  unanswered_[seq] = {number, mark_};
+  Batch batch = work.transaction().batch();
+  CommitSeq seq = core_->commit(batch);
+  unanswered_[seq] = {number, mark_, std::move(batch.records)};
   say("commits work " + std::to_string(number) + " as of " + std::to_string(as_of.value));
 }
 
 void Client::on_commit_result(const CommitResult& result) {
   auto at = unanswered_.find(result.seq);
   ODB_CHECK(at != unanswered_.end(), result.seq.value);
-  auto [number, mark] = at->second;
+  auto [number, mark, records] = std::move(at->second);
   unanswered_.erase(at);
   bool is_accepted = result.outcome == Outcome::kAccepted;
   say("work " + std::to_string(number) +
@@ -192,6 +246,10 @@ void Client::on_commit_result(const CommitResult& result) {
   switch (result.outcome) {
     case Outcome::kConflict: ++run_.figures.conflicts; break;
     case Outcome::kTooOld: ++run_.figures.too_old; break;
+    case Outcome::kUniqueViolation:
+      ++run_.figures.clashes;
+      run_.history.verify_clash(records, result.through, result.object);
+      break;
     case Outcome::kServerError: ++run_.figures.refused_by_store; break;
     default: ODB_CHECK(false, static_cast<int>(result.outcome));  // nobody writes what never was
   }
@@ -216,22 +274,29 @@ RequestId Client::new_request() {
 }
 
 void Client::verify_view() {
-  OldView seen{std::make_unique<View>(core_->store()), coverage_};
+  auto view = std::make_unique<View>(core_->store());
   ++run_.figures.views;
-  if (seen.view->version().step != verified_step_) verify(seen);
-  verified_step_ = seen.view->version().step;
-  if (run_.random.one_in(3)) views_.push_back(std::move(seen));
+  if (view->version().step != verified_step_) {
+    verified_step_ = view->version().step;
+    verify(*view);
+    for (const auto& [type, facts] : run_.history.catalog()) {  // what was seen once stays covered
+      std::vector<ObjectId> here;
+      view->lookup_type(*core_->store()->table(type), SIZE_MAX, here);
+      for (ObjectId object : here) granted_.objects.try_emplace({type, object}, verified_step_);
+    }
+  }
+  if (run_.random.one_in(3)) views_.push_back(std::move(view));
   if (views_.size() > 4) {  // an old view must show now what it showed then
-    OldView& old = run_.random.pick(views_);
-    verify(old);
+    auto& old = run_.random.pick(views_);
+    verify(*old);
     std::swap(old, views_.back());
     views_.pop_back();
   }
 }
 
-void Client::verify(const OldView& old) const {
-  run_.history.verify(*old.view, *core_->store(), old.coverage);
-  run_.workload->verify(*old.view, *core_->store());
+void Client::verify(const View& view) const {
+  run_.history.verify(view, *core_->store(), granted_);
+  run_.workload->verify(view, *core_->store());
 }
 
 }  // namespace odb::simulation

@@ -1,7 +1,7 @@
 /// One connection of a simulated program: it connects, defines its schema, subscribes to some of it, now or later,
 /// runs transactions and looks at views, loses its connection and starts again.
 ///
-/// What it covers is drawn anew each time: every type, some, none. The first client covers everything, so that somebody
+/// What it covers is drawn anew each time, type by type: all of it, some index keys, some objects, nothing. The first client covers everything, so that somebody
 /// can found the world. Connections of one process take naps and lose their links together.
 #pragma once
 
@@ -43,10 +43,7 @@ class Client : public ClientEvents, public Network::End {
   struct Unanswered {
     uint64_t number;
     ObjectId mark;
-  };
-  struct OldView {
-    std::unique_ptr<View> view;
-    Coverage coverage;  // when it was opened
+    std::vector<Bytes> records;
   };
 
   void say(const std::string& line) const;
@@ -54,12 +51,15 @@ class Client : public ClientEvents, public Network::End {
   void turn();
   /// True when something happened that ends this turn.
   bool suffer();
-  void subscribe(TypeId type);
-  void subscribe_to_some(bool is_all);
+  void subscribe_to_some();
+  void subscribe(SubscriptionKey wanted);
+  void subscribe_to_key(TypeId type, const Model& model);
+  void subscribe_to_objects(TypeId type, const Model& model);
+  void grant(const SubscriptionKey& wanted);
   void commit();
   void pump();
   RequestId new_request();
-  void verify(const OldView& old) const;
+  void verify(const View& view) const;
   template <class F>
   void each_of_process(F&& f);
 
@@ -74,10 +74,10 @@ class Client : public ClientEvents, public Network::End {
   ObjectId mark_;
   RequestId last_request_;
   std::set<RequestId> open_requests_;
-  std::map<RequestId, TypeId> subscribing_;
-  Coverage coverage_;  // what was answered
+  std::map<RequestId, SubscriptionKey> subscribing_;
+  Granted granted_;
   std::map<CommitSeq, Unanswered> unanswered_;
-  std::vector<OldView> views_;
+  std::vector<std::unique_ptr<View>> views_;
   Step verified_step_;
 };
 

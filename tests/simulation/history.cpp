@@ -25,6 +25,7 @@ Bytes index_key(TypeId type, IndexId index, BytesView key) {
 Bytes key_of(const Observation& seen) {
   switch (seen.kind) {
     case Observation::Kind::kField: return field_key(seen.object, seen.field);
+    case Observation::Kind::kExistence: return object_key(seen.object);
     case Observation::Kind::kIndexKey: return index_key(seen.type, seen.index, seen.key);
     case Observation::Kind::kType: return type_key(seen.type);
   }
@@ -60,6 +61,7 @@ void History::accepted(TransactionId tid, BytesView records) {
   ODB_CHECK(seen_.contains(number), number, tid.value);
   ODB_CHECK(committed_.emplace(number, tid).second, number);  // carried out once
   verify_seen(before, tid, seen_[number].observations);
+  ODB_CHECK(next.clashing(catalog_).empty(), tid.value);  // D15
   models_.push_back(std::move(next));
   numbers_.push_back(number);
 }
@@ -69,6 +71,16 @@ void History::answered_accepted(uint64_t number, TransactionId tid) {
   ODB_CHECK(at != committed_.end(), number);
   ODB_CHECK(at->second == tid, at->second.value, tid.value);
   ends(number);
+}
+
+void History::verify_clash(const std::vector<Bytes>& records, TransactionId through, ObjectId object) const {
+  Model next = at(through);
+  for (const Bytes& part : records) {
+    RecordReader reader(part);
+    for (Record record; reader.next(record);) next.apply(record, catalog_);
+  }
+  std::vector<ObjectId> clashing = next.clashing(catalog_);
+  ODB_CHECK(std::ranges::find(clashing, object) != clashing.end(), through.value, object.value, clashing.size());
 }
 
 void History::note_writes(TransactionId tid, const Record& record, const Model::Object* before,
@@ -103,6 +115,8 @@ void History::verify_seen(const Model& model, TransactionId tid, const std::vect
       const Model::Object* object = model.find(seen.object);
       ODB_CHECK(object != nullptr, tid.value, seen.object.value);
       ODB_CHECK(object->values[seen.field.value] == seen.value, tid.value, seen.object.value, seen.field.value);
+    } else if (seen.kind == Observation::Kind::kExistence) {
+      ODB_CHECK((model.find(seen.object) != nullptr) == seen.is_here, tid.value, seen.object.value);
     } else if (seen.kind == Observation::Kind::kType) {
       ODB_CHECK(model.of_type(seen.type) == seen.objects, tid.value, seen.objects.size());
     } else {
@@ -112,26 +126,47 @@ void History::verify_seen(const Model& model, TransactionId tid, const std::vect
   }
 }
 
-void History::verify(const View& view, const Store& store, const Coverage& coverage) const {
-  TransactionId tid = view.version().tid;
-  ODB_CHECK(tid <= last(), tid.value, last().value);
+void History::verify(const View& view, const Store& store, const Granted& granted) const {
+  ODB_CHECK(view.version().tid <= last(), view.version().tid.value, last().value);
+  verify_granted(view, store, granted);
   for (const auto& [type, facts] : catalog_) {
-    const Table* table = store.table(type);
-    if (table == nullptr) continue;
-    bool is_covered = coverage.types.contains(type);
-    if (is_covered) ODB_CHECK(view.is_complete(*table), tid.value, type.value);  // re-subscribing takes nothing away
-    verify_type(view, store, *table, is_covered);
+    if (const Table* table = store.table(type)) verify_type(view, store, *table);
   }
 }
 
-void History::verify_type(const View& view, const Store& store, const Table& table, bool is_covered) const {
+/// S1: what was granted is covered, all of it.
+void History::verify_granted(const View& view, const Store& store, const Granted& granted) const {
+  auto [step, tid] = view.version();
+  for (auto [type, since] : granted.types) {
+    if (since <= step) ODB_CHECK(view.is_complete(*store.table(type)), tid.value, type.value);
+  }
+  std::vector<ObjectId> found;
+  for (const auto& [wanted, since] : granted.keys) {
+    if (since > step) continue;
+    const Table& table = *store.table(wanted.type);
+    ODB_CHECK(view.covers_key(table, wanted.index, wanted.key), tid.value, wanted.type.value, wanted.index.value);
+    found.clear();
+    view.lookup(table, wanted.index, wanted.key, SIZE_MAX, found);
+    ODB_CHECK(found == at(tid).with_key(wanted.type, wanted.index, wanted.key, catalog_), tid.value, wanted.type.value,
+              wanted.index.value, found.size());
+  }
+  for (auto [wanted, since] : granted.objects) {
+    if (since > step) continue;
+    auto [type, object] = wanted;
+    Presence expected = at(tid).find(object) == nullptr ? Presence::kGone : Presence::kHere;
+    ODB_CHECK(view.exists(*store.table(type), object) == expected, tid.value, object.value);
+  }
+}
+
+/// V1: what the view shows is so; what it says is covered is there, and what it says is gone is gone.
+void History::verify_type(const View& view, const Store& store, const Table& table) const {
   TransactionId tid = view.version().tid;
   TypeId type = table.id();
   const Model& model = at(tid);
-  bool is_whole = is_covered || view.is_complete(table);
+  bool is_whole = view.is_complete(table);
   std::vector<ObjectId> here, found;
   view.lookup_type(table, SIZE_MAX, here);
-  if (is_whole) ODB_CHECK(here == model.of_type(type), tid.value, type.value, here.size());  // V1, S1
+  if (is_whole) ODB_CHECK(here == model.of_type(type), tid.value, type.value, here.size());
   for (ObjectId object : here) {
     const Model::Object* expected = model.find(object);
     ODB_CHECK(expected != nullptr, tid.value, object.value);  // nothing outlives its deletion
@@ -144,12 +179,12 @@ void History::verify_type(const View& view, const Store& store, const Table& tab
       if (store.owns(object)) ODB_CHECK(presence == Presence::kHere, tid.value, object.value);  // D20
     }
   }
-  uint32_t index_count = static_cast<uint32_t>(catalog_.at(type).indexes.size());
-  for (uint32_t i = 0; i < index_count; ++i) {
+  for (uint32_t i = 0; i < catalog_.at(type).indexes.size(); ++i) {
     for (const auto& [key, members] : model.index(type, IndexId{i}, catalog_)) {
       found.clear();
       view.lookup(table, IndexId{i}, key, SIZE_MAX, found);
-      bool is_right = is_whole ? found == members : std::ranges::includes(members, found);
+      bool is_right =
+          view.covers_key(table, IndexId{i}, key) ? found == members : std::ranges::includes(members, found);
       ODB_CHECK(is_right, tid.value, type.value, i, found.size(), members.size());  // S2
     }
   }

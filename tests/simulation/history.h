@@ -22,7 +22,7 @@ namespace odb::simulation {
 
 /// Something that a transaction saw of the snapshot it ran on.
 struct Observation {
-  enum class Kind { kField, kIndexKey, kType };
+  enum class Kind { kField, kExistence, kIndexKey, kType };
   Kind kind;
   TypeId type;
   ObjectId object;
@@ -30,12 +30,22 @@ struct Observation {
   IndexId index;
   Bytes key;
   Bytes value;                    // of a field
+  bool is_here;                   // existence
   std::vector<ObjectId> objects;  // of a lookup
 };
 
-/// What a client was told that it covers. What its store and views say of themselves is checked against this.
-struct Coverage {
-  std::set<TypeId> types;
+/// What a connection was told that it covers, each with the step since when. Coverage never shrinks (D20), so views of
+/// that step and later ones must show it, whatever the store says of itself.
+struct Granted {
+  struct Key {
+    TypeId type;
+    IndexId index;
+    Bytes key;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  std::map<TypeId, Step> types;
+  std::map<Key, Step> keys;
+  std::map<std::pair<TypeId, ObjectId>, Step> objects;  // asked for, or seen
 };
 
 class History {
@@ -51,12 +61,14 @@ class History {
   void finished_reading(uint64_t number) { ends(number); }
   void answered_accepted(uint64_t number, TransactionId tid);
   void answered_refused(uint64_t number) { refused_.insert(number); }
+  /// Throws unless these writes on the state at `through` would give `object` a unique key that another one has (D15).
+  void verify_clash(const std::vector<Bytes>& records, TransactionId through, ObjectId object) const;
 
   /// Told by the auditor: the server accepted a transaction. Throws unless what it saw was true right before it.
   void accepted(TransactionId tid, BytesView records);
 
   /// Throws unless the view shows the state at its transaction: all that it covers, and nothing that is not so.
-  void verify(const View& view, const Store& store, const Coverage& coverage) const;
+  void verify(const View& view, const Store& store, const Granted& granted) const;
   /// Throws when a transaction happened although it was refused, or when there is no order of all that was seen.
   void verify_end() const;
 
@@ -77,7 +89,8 @@ class History {
 
   void ends(uint64_t number) { moments_.push_back({number, true}); }
   void verify_seen(const Model& model, TransactionId tid, const std::vector<Observation>& observations) const;
-  void verify_type(const View& view, const Store& store, const Table& table, bool is_covered) const;
+  void verify_type(const View& view, const Store& store, const Table& table) const;
+  void verify_granted(const View& view, const Store& store, const Granted& granted) const;
   void verify_object(const View& view, const Table& table, ObjectId object, const Model::Object& expected) const;
   void note_writes(TransactionId tid, const Record& record, const Model::Object* before, const Model::Object* after);
   TransactionId version_of(const Bytes& key, TransactionId as_of) const;

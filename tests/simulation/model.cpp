@@ -1,5 +1,7 @@
 #include "tests/simulation/model.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace odb::simulation {
@@ -20,18 +22,24 @@ Catalog catalog_of(const SchemaDefinition& definition) {
       facts.defaults.push_back(descriptor.default_value());
     }
     for (const IndexDefinition& index : type.indexes) {
-      auto& fields = facts.indexes.emplace_back();
-      for (const std::string& field : index.fields) fields.push_back(numbers.at(field));
+      facts.indexes.push_back({{}, index.is_unique});
+      for (const std::string& field : index.fields) facts.indexes.back().fields.push_back(numbers.at(field));
     }
     catalog[types.at(definition.name + "." + type.name)] = std::move(facts);
   }
   return catalog;
 }
 
-Bytes key_of(const Model::Object& object, const std::vector<FieldId>& fields) {
+Bytes key_of(const Model::Object& object, const IndexFacts& index) {
   Bytes key;
-  for (FieldId field : fields) append_key(key, object.values[field.value]);
+  for (FieldId field : index.fields) append_key(key, object.values[field.value]);
   return key;
+}
+
+Bytes values_of(const Model::Object& object, const IndexFacts& index) {
+  Bytes values;
+  for (FieldId field : index.fields) values += object.values[field.value];
+  return values;
 }
 
 void Model::apply(const Record& record, const Catalog& catalog) {
@@ -61,11 +69,27 @@ const std::vector<ObjectId>& Model::of_type(TypeId type) const {
 const Model::Members& Model::index(TypeId type, IndexId index, const Catalog& catalog) const {
   auto [at, is_new] = index_.try_emplace({type, index});
   if (is_new) {
-    const std::vector<FieldId>& fields = catalog.at(type).indexes[index.value];
+    const IndexFacts& facts = catalog.at(type).indexes[index.value];
     for (const auto& [id, object] : objects_)
-      if (object->type == type) at->second[key_of(*object, fields)].push_back(id);
+      if (object->type == type) at->second[key_of(*object, facts)].push_back(id);
   }
   return at->second;
+}
+
+std::vector<ObjectId> Model::clashing(const Catalog& catalog) const {
+  std::vector<ObjectId> found;
+  for (const auto& [type, facts] : catalog) {
+    for (uint32_t i = 0; i < facts.indexes.size(); ++i) {
+      if (!facts.indexes[i].is_unique) continue;
+      for (const auto& [key, members] : index(type, IndexId{i}, catalog)) {
+        const Object& member = *find(members.front());
+        auto is_none = [&](FieldId field) { return member.values[field.value][0] == static_cast<char>(kind::kNone); };
+        bool may_clash = std::ranges::none_of(facts.indexes[i].fields, is_none);
+        if (may_clash && members.size() > 1) found.insert(found.end(), members.begin(), members.end());
+      }
+    }
+  }
+  return found;
 }
 
 const std::vector<ObjectId>& Model::with_key(TypeId type, IndexId index, const Bytes& key,

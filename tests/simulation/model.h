@@ -12,10 +12,15 @@
 
 namespace odb::simulation {
 
+struct IndexFacts {
+  std::vector<FieldId> fields;
+  bool is_unique;
+};
+
 /// What one type looks like: all that is needed to compute its indexes from fields.
 struct TypeFacts {
   std::vector<Bytes> defaults;
-  std::vector<std::vector<FieldId>> indexes;
+  std::vector<IndexFacts> indexes;
 };
 
 using Catalog = std::map<TypeId, TypeFacts>;
@@ -45,6 +50,8 @@ class Model {
   }
   const std::map<ObjectId, std::shared_ptr<const Object>>& objects() const { return objects_; }
   const std::vector<ObjectId>& of_type(TypeId type) const;
+  /// D15: objects that have one unique key with another object, None apart.
+  std::vector<ObjectId> clashing(const Catalog& catalog) const;
   const Members& index(TypeId type, IndexId index, const Catalog& catalog) const;
   const std::vector<ObjectId>& with_key(TypeId type, IndexId index, const Bytes& key, const Catalog& catalog) const;
 
@@ -55,6 +62,8 @@ class Model {
 };
 
 /// S2: the key of an object in an index.
-Bytes key_of(const Model::Object& object, const std::vector<FieldId>& fields);
+Bytes key_of(const Model::Object& object, const IndexFacts& index);
+/// The values that a key is made of, one V value after the other.
+Bytes values_of(const Model::Object& object, const IndexFacts& index);
 
 }  // namespace odb::simulation

@@ -1,5 +1,7 @@
 #include "tests/simulation/network.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace odb::simulation {
@@ -11,7 +13,7 @@ Weather Weather::fair(Random& random) {
   weather.delay_us_max = random.one_in(2) ? 500 : 20'000;
   weather.persist_us_max = random.one_in(2) ? 50 : 5'000;
   weather.server.history = Bytes(16, 'h');
-  weather.server.heartbeat_us = weather.delay_us_max * random.between(20, 100);
+  weather.server.heartbeat_us = weather.delay_us_max * random.between(20, 60);
   weather.server.handshake_us = weather.delay_us_max * 200;
   return weather;
 }
@@ -39,6 +41,8 @@ Weather Weather::any(Random& random) {
     weather.server.heartbeat_us *= 20;
     weather.silence_one_in = 0;
     weather.nap_delays_max = 6'000;
+  } else if (random.one_in(2)) {
+    weather.note_bytes_max = 100'000;  // subscriptions take several pieces, between which much happens
   }
   return weather;
 }
@@ -125,7 +129,8 @@ void Network::carry_to_client(const LinkPtr& link) {
 
 void Network::hear_later(const LinkPtr& link) {
   link->is_going_to_client = true;
-  events_.after(link->deaf_until.us - events_.now().us, [this, link] {
+  int64_t wait_us = std::min(link->deaf_until.us - events_.now().us, 20 * weather_.delay_us_max);
+  events_.after(wait_us, [this, link] {  // looks again now and then: calm() ends deafness early
     link->is_going_to_client = false;
     carry_to_client(link);
   });

@@ -13,7 +13,8 @@
 namespace odb::simulation {
 
 struct Figures {
-  uint64_t events = 0, commits = 0, conflicts = 0, too_old = 0, refused_by_store = 0, unanswered = 0, views = 0;
+  uint64_t events = 0, commits = 0, conflicts = 0, too_old = 0, refused_by_store = 0, clashes = 0, unanswered = 0,
+           views = 0;
   uint64_t cuts = 0, silences = 0, naps = 0, closed_by_server = 0, too_slow = 0, stalls = 0, outages = 0;
 
   void add(const Figures& other);

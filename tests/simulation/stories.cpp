@@ -3,90 +3,35 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <set>
-#include <sstream>
-#include <variant>
 #include <vector>
 
 #include "core/base/check.h"
 #include "core/client/client_core.h"
 #include "tests/simulation/network.h"
+#include "tests/simulation/story.h"
 #include "tests/simulation/work.h"
 
 namespace odb::simulation {
 namespace {
 
 constexpr TypeId kCell{1};
-constexpr FieldId kValue{0}, kColour{1};
-constexpr IndexId kByColour{0};
+constexpr FieldId kValue{0}, kColour{1}, kLabel{2};
+constexpr IndexId kByColour{0}, kByLabel{1};
 
 SchemaDefinition schema() {
-  return {"stories", {{"Cell", {{"value", "int", {}}, {"colour", "str", {}}}, {{"colour", {"colour"}}}}}};
+  return {"stories",
+          {{"Cell",
+            {{"value", "int", {}}, {"colour", "str", {}}, {"label", "oneof(none,str)", {}}},
+            {{"colour", {"colour"}}, {"label", {"label"}, true}}}}};
 }
-
-struct Step {
-  std::string actor, verb, name, value;
-  bool is_refused;  // must be
-  std::string text;
-};
-
-struct Story {
-  std::string file;
-  std::vector<Step> steps;
-  std::vector<std::string> expected;
-};
 
 /// A step that was refused, in the words of the story.
 struct RefusedStep {
   std::string told;
 };
-
-// ---- reading
-
-std::string stripped(const std::string& text) {
-  size_t begin = text.find_first_not_of(' '), end = text.find_last_not_of(' ');
-  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
-Step step_of(const std::string& actor, const std::string& text) {
-  Step step{actor, text, {}, {}, text.starts_with("!"), text};
-  if (step.is_refused) step.verb.erase(0, 1);
-  if (size_t at = step.verb.find(' '); at != std::string::npos) {
-    step.name = step.verb.substr(at + 1);
-    step.verb.erase(at);
-  }
-  if (size_t at = step.name.find('='); at != std::string::npos) {
-    step.value = step.name.substr(at + 1);
-    step.name.erase(at);
-  }
-  return step;
-}
-
-Story story_of(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  size_t middle = text.find("\n---\n");
-  ODB_CHECK(middle != std::string::npos, path.string());
-  Story story{path.filename().string(), {}, lines_of(text.substr(middle + 5))};
-  for (const std::string& line : lines_of(text.substr(0, middle))) {
-    if (line.empty() || line.starts_with("#")) continue;
-    size_t colon = line.find(':');
-    std::istringstream steps(line.substr(colon + 1));
-    for (std::string part; std::getline(steps, part, ',');)
-      story.steps.push_back(step_of(line.substr(0, colon), stripped(part)));
-  }
-  return story;
-}
 
 // ---- actors
 
@@ -97,7 +42,7 @@ class Actor : public ClientEvents, public Network::End {
  public:
   Actor(Stage& stage, Network& network, Events& events);
 
-  std::string act(const Step& step);  // what it prints; throws RefusedStep
+  std::string act(const StoryStep& step);  // what it prints; throws RefusedStep
 
   void turn();
   void flush() { core_.flush(new_request()), pump(); }
@@ -112,7 +57,9 @@ class Actor : public ClientEvents, public Network::End {
   void abort() { view_.reset(), transaction_ = nullptr; }
   BytesView read(const std::string& cell, FieldId field);
   Presence exists(const std::string& cell);
-  std::vector<ObjectId> find(const std::string& colour);
+  std::vector<ObjectId> find(IndexId index, const std::string& text);
+  /// `all`: every cell.
+  std::vector<ObjectId> find_colour(const std::string& colour);
   void write(const std::string& cell, FieldId field, const Bytes& value);
   void create(const std::string& cell, const std::string& colour);
   void erase(const std::string& cell);
@@ -180,36 +127,47 @@ class Stage {
 
 // ---- verbs
 
-using Verb = std::string (*)(Actor&, Stage&, const Step&);
+using Verb = std::string (*)(Actor&, Stage&, const StoryStep&);
 
 const std::map<std::string, Verb>& verbs() {
   static const std::map<std::string, Verb> kVerbs = {
-      {"begin", [](Actor& a, Stage&, const Step&) { return a.begin(), std::string(); }},
-      {"view", [](Actor& a, Stage&, const Step&) { return a.look(), std::string(); }},
-      {"commit", [](Actor& a, Stage&, const Step&) { return a.commit(), std::string(); }},
-      {"abort", [](Actor& a, Stage&, const Step&) { return a.abort(), std::string(); }},
-      {"get", [](Actor& a, Stage&, const Step& s) { return a.read(s.name, kValue), std::string(); }},
+      {"begin", [](Actor& a, Stage&, const StoryStep&) { return a.begin(), std::string(); }},
+      {"view", [](Actor& a, Stage&, const StoryStep&) { return a.look(), std::string(); }},
+      {"commit", [](Actor& a, Stage&, const StoryStep&) { return a.commit(), std::string(); }},
+      {"abort", [](Actor& a, Stage&, const StoryStep&) { return a.abort(), std::string(); }},
+      {"get", [](Actor& a, Stage&, const StoryStep& s) { return a.read(s.name, kValue), std::string(); }},
       {"show",
-       [](Actor& a, Stage&, const Step& s) {
+       [](Actor& a, Stage&, const StoryStep& s) {
          return s.name + " is " + std::to_string(Reader(a.read(s.name, kValue)).integer());
        }},
-      {"find", [](Actor& a, Stage&, const Step& s) { return a.find(s.name), std::string(); }},
+      {"find", [](Actor& a, Stage&, const StoryStep& s) { return a.find_colour(s.name), std::string(); }},
       {"list",
-       [](Actor& a, Stage& stage, const Step& s) {
+       [](Actor& a, Stage& stage, const StoryStep& s) {
          std::string told;
-         for (ObjectId cell : a.find(s.name)) told += (told.empty() ? "" : ", ") + stage.name_of(cell);
+         for (ObjectId cell : a.find_colour(s.name)) told += (told.empty() ? "" : ", ") + stage.name_of(cell);
          return s.name + ": " + (told.empty() ? "none" : told);
        }},
       {"exists",
-       [](Actor& a, Stage&, const Step& s) {
+       [](Actor& a, Stage&, const StoryStep& s) {
          return s.name + (a.exists(s.name) == Presence::kHere ? " exists" : " does not exist");
        }},
-      {"set", [](Actor& a, Stage&,
-                 const Step& s) { return a.write(s.name, kValue, int_value(std::stoll(s.value))), std::string(); }},
-      {"paint",
-       [](Actor& a, Stage&, const Step& s) { return a.write(s.name, kColour, str_value(s.value)), std::string(); }},
-      {"create", [](Actor& a, Stage&, const Step& s) { return a.create(s.name, s.value), std::string(); }},
-      {"delete", [](Actor& a, Stage&, const Step& s) { return a.erase(s.name), std::string(); }},
+      {"who",
+       [](Actor& a, Stage& stage, const StoryStep& s) {
+         std::vector<ObjectId> found = a.find(kByLabel, s.name);
+         return s.name + " is " + (found.empty() ? "nobody" : stage.name_of(found.at(0)));
+       }},
+      {"set",
+       [](Actor& a, Stage&, const StoryStep& s) {
+         return a.write(s.name, kValue, int_value(std::stoll(s.value))), std::string();
+       }},
+      {"paint", [](Actor& a, Stage&,
+                   const StoryStep& s) { return a.write(s.name, kColour, str_value(s.value)), std::string(); }},
+      {"label",
+       [](Actor& a, Stage&, const StoryStep& s) { return a.write(s.name, kLabel, str_value(s.value)), std::string(); }},
+      {"unlabel",
+       [](Actor& a, Stage&, const StoryStep& s) { return a.write(s.name, kLabel, none_value()), std::string(); }},
+      {"create", [](Actor& a, Stage&, const StoryStep& s) { return a.create(s.name, s.value), std::string(); }},
+      {"delete", [](Actor& a, Stage&, const StoryStep& s) { return a.erase(s.name), std::string(); }},
   };
   return kVerbs;
 }
@@ -232,7 +190,7 @@ void Actor::on_answer(RequestId request, const Status& status) {
   if (!is_ready_) core_.subscribe(new_request(), {kCell, Scope::kType});
 }
 
-std::string Actor::act(const Step& step) { return verbs().at(step.verb)(*this, stage_, step); }
+std::string Actor::act(const StoryStep& step) { return verbs().at(step.verb)(*this, stage_, step); }
 
 void Actor::turn() {
   core_.tick(events_.now());
@@ -269,17 +227,20 @@ Presence Actor::exists(const std::string& cell) {
                                  : view_->exists(table(), stage_.cell(cell));
 }
 
-std::vector<ObjectId> Actor::find(const std::string& colour) {
+std::vector<ObjectId> Actor::find(IndexId index, const std::string& text) {
   std::vector<ObjectId> found;
   Bytes key;
-  append_key(key, str_value(colour));
-  if (colour == "all") {
-    transaction_ != nullptr ? transaction_->lookup_type(table(), SIZE_MAX, found)
-                            : view_->lookup_type(table(), SIZE_MAX, found);
-  } else {
-    transaction_ != nullptr ? transaction_->lookup(table(), kByColour, key, SIZE_MAX, found)
-                            : view_->lookup(table(), kByColour, key, SIZE_MAX, found);
-  }
+  append_key(key, str_value(text));
+  transaction_ != nullptr ? transaction_->lookup(table(), index, key, SIZE_MAX, found)
+                          : view_->lookup(table(), index, key, SIZE_MAX, found);
+  return found;
+}
+
+std::vector<ObjectId> Actor::find_colour(const std::string& colour) {
+  if (colour != "all") return find(kByColour, colour);
+  std::vector<ObjectId> found;
+  transaction_ != nullptr ? transaction_->lookup_type(table(), SIZE_MAX, found)
+                          : view_->lookup_type(table(), SIZE_MAX, found);
   return found;
 }
 
@@ -293,6 +254,7 @@ void Actor::create(const std::string& cell, const std::string& colour) {
   transaction_->create(table(), object);
   write(cell, kValue, int_value(0));
   write(cell, kColour, str_value(colour));
+  write(cell, kLabel, none_value());
 }
 
 void Actor::erase(const std::string& cell) { must_be_here(transaction_->erase(table(), stage_.cell(cell)), cell); }
@@ -331,12 +293,16 @@ std::string Stage::name_of(ObjectId cell) const {
 
 std::string Stage::told(const CommitResult& result, TransactionId as_of) const {
   if (result.outcome == Outcome::kNoSuchObject) return name_of(result.object) + " does not exist";
+  if (result.outcome == Outcome::kUniqueViolation) return "the label is that of " + name_of(result.object);
   if (result.outcome != Outcome::kConflict) return "outcome " + std::to_string(static_cast<int>(result.outcome));
+  static constexpr const char* kSuffixes[] = {"", ".colour", ".label"};  // of fields, by number
   std::string what;
   switch (result.key_kind) {
-    case KeyKind::kField: what = name_of(result.object) + (result.number == kValue.value ? "" : ".colour"); break;
+    case KeyKind::kField: what = name_of(result.object) + kSuffixes[result.number]; break;
     case KeyKind::kExistence: what = "the existence of " + name_of(result.object); break;
-    case KeyKind::kIndexKey: what = "a colour that was looked up"; break;
+    case KeyKind::kIndexKey:
+      what = result.number == kByLabel.value ? "a label that was looked up" : "a colour that was looked up";
+      break;
     case KeyKind::kTypeSet: what = "the set of all cells"; break;
     case KeyKind::kNone: what = "nothing"; break;
   }
@@ -345,9 +311,9 @@ std::string Stage::told(const CommitResult& result, TransactionId as_of) const {
 }
 
 std::vector<std::string> Stage::replay(const Story& story) {
-  for (const Step& step : story.steps) actor(step.actor);  // all connections are there before the first step
+  for (const StoryStep& step : story.steps) actor(step.actor);  // all connections are there before the first step
   std::vector<std::string> printed;
-  for (const Step& step : story.steps) {
+  for (const StoryStep& step : story.steps) {
     std::string told;
     try {
       told = actor(step.actor).act(step);
@@ -390,7 +356,7 @@ bool replay_stories(const std::string& folder, uint64_t first_seed, uint64_t see
   for (const auto& path : paths) {
     Story story = story_of(path);
     bool is_known = true;
-    for (const Step& step : story.steps) {
+    for (const StoryStep& step : story.steps) {
       if (verbs().contains(step.verb)) continue;
       is_known = false;
       unknown.insert("'" + step.verb + "' of " + story.file);

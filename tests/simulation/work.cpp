@@ -34,29 +34,40 @@ Bytes reference_value(TypeId type, ObjectId object) {
   return out;
 }
 
-bool Work::covers(TypeId type, IndexId, const std::vector<Bytes>&) const { return covers(type); }
+Bytes Work::key_of(const std::vector<Bytes>& values) {
+  Bytes key;
+  for (const Bytes& value : values) append_key(key, value);
+  return key;
+}
 
 std::vector<ObjectId> Work::all(TypeId type) {
   ODB_CHECK(covers(type), type.value);
-  Observation seen{Observation::Kind::kType, type, {}, {}, {}, {}, {}, {}};
+  Observation seen{Observation::Kind::kType, type, {}, {}, {}, {}, {}, {}, {}};
   transaction_.lookup_type(table(type), SIZE_MAX, seen.objects);
   return observations_.emplace_back(std::move(seen)).objects;
 }
 
 std::vector<ObjectId> Work::find(TypeId type, IndexId index, const std::vector<Bytes>& values) {
   ODB_CHECK(covers(type, index, values), type.value, index.value);
-  Observation seen{Observation::Kind::kIndexKey, type, {}, {}, index, {}, {}, {}};
-  for (const Bytes& value : values) append_key(seen.key, value);
+  Observation seen{Observation::Kind::kIndexKey, type, {}, {}, index, key_of(values), {}, {}, {}};
   transaction_.lookup(table(type), index, seen.key, SIZE_MAX, seen.objects);
   return observations_.emplace_back(std::move(seen)).objects;
 }
 
 const Bytes& Work::read(TypeId type, ObjectId object, FieldId field) {
-  Observation seen{Observation::Kind::kField, type, object, field, {}, {}, {}, {}};
+  Observation seen{Observation::Kind::kField, type, object, field, {}, {}, {}, {}, {}};
   BytesView value;
   ODB_CHECK(transaction_.read(table(type), object, field, value) == Presence::kHere, object.value);
   seen.value = Bytes(value);
   return observations_.emplace_back(std::move(seen)).value;
+}
+
+bool Work::exists(TypeId type, ObjectId object) {
+  Presence presence = transaction_.exists(table(type), object);
+  ODB_CHECK(presence != Presence::kNotCovered, object.value);
+  bool is_here = presence == Presence::kHere;
+  observations_.push_back({Observation::Kind::kExistence, type, object, {}, {}, {}, {}, is_here, {}});
+  return is_here;
 }
 
 ObjectId Work::read_reference(TypeId type, ObjectId object, FieldId field) {

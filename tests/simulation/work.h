@@ -29,7 +29,13 @@ class Work {
 
   // -- what can be asked here (D20)
   bool covers(TypeId type) const { return transaction_.is_complete(table(type)); }
-  bool covers(TypeId type, IndexId index, const std::vector<Bytes>& values) const;
+  bool covers(TypeId type, IndexId index, const std::vector<Bytes>& values) const {
+    return transaction_.covers_key(table(type), index, key_of(values));
+  }
+
+  bool covers_object(TypeId type, ObjectId object) const {
+    return static_cast<const View&>(transaction_).exists(table(type), object) != Presence::kNotCovered;
+  }
 
   // -- observations
   /// REQUIRES: covers(type).
@@ -40,6 +46,8 @@ class Work {
   const Bytes& read(TypeId type, ObjectId object, FieldId field);
   int64_t read_int(TypeId type, ObjectId object, FieldId field) { return Reader(read(type, object, field)).integer(); }
   bool read_bool(TypeId type, ObjectId object, FieldId field) { return read(type, object, field) == bool_value(true); }
+  /// REQUIRES: covers_object(object).
+  bool exists(TypeId type, ObjectId object);
   ObjectId read_reference(TypeId type, ObjectId object, FieldId field);
 
   // -- no observations: whether and where something could be read or written
@@ -62,6 +70,7 @@ class Work {
   std::vector<Observation> take_observations() { return std::move(observations_); }
 
  private:
+  static Bytes key_of(const std::vector<Bytes>& values);
   Table& table(TypeId type) const { return *store_->table(type); }
 
   std::shared_ptr<Store> store_;

@@ -49,7 +49,7 @@ class CreateDelete : public Workload {
 
  private:
   static constexpr TypeId kItem{1}, kTag{2};
-  static constexpr FieldId kBatch{0}, kBatchSize{1};
+  static constexpr FieldId kBatch{0}, kBatchSize{1}, kItemOfTag{0};
   static constexpr IndexId kByBatch{0}, kByItem{0};
   static constexpr int64_t kBatches = 6;
 
@@ -74,8 +74,16 @@ class CreateDelete : public Workload {
 
   static void tag(Work& work) {
     std::vector<ObjectId> items = work.here(kItem), tags = work.here(kTag);
-    if (!tags.empty() && work.random.one_in(3)) return work.erase(kTag, work.random.pick(tags));
-    if (!items.empty()) work.create(kTag, {reference_value(kItem, work.random.pick(items)), work.note()});
+    if (!tags.empty() && work.random.one_in(3)) return erase_if_loose(work, work.random.pick(tags));
+    if (items.empty()) return;
+    ObjectId item = work.random.pick(items);
+    if (work.exists(kItem, item)) work.create(kTag, {reference_value(kItem, item), work.note()});
+  }
+
+  /// A tag whose item is there may stay.
+  static void erase_if_loose(Work& work, ObjectId tag) {
+    ObjectId item = work.read_reference(kTag, tag, kItemOfTag);
+    if (!work.covers_object(kItem, item) || !work.exists(kItem, item) || work.random.one_in(2)) work.erase(kTag, tag);
   }
 };
 

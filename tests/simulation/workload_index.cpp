@@ -17,7 +17,7 @@ class Index : public Workload {
   }
 
   void found(Work& work) override {
-    for (int64_t i = 0; i < 15; ++i) create(work);
+    for (int64_t i = 0; i < 15; ++i) create(work, str_value(""));
   }
 
   void act(Work& work) override {
@@ -26,7 +26,7 @@ class Index : public Workload {
                                    : random.one_in(2) ? work.some(kThing, IndexId{0}, {shelf(random)})
                                    : random.one_in(2) ? work.some(kThing, IndexId{1}, {colour(random)})
                                                       : work.some(kThing, IndexId{2}, {colour(random), shelf(random)});
-    if (things.empty() || (things.size() < 20 && random.one_in(6))) return create(work);
+    if (things.empty() || (things.size() < 20 && random.one_in(6))) return create(work, work.note());
     for (int64_t n = random.between(1, 3); n > 0 && !things.empty(); --n) {
       auto at = things.begin() + random.below(static_cast<int64_t>(things.size()));
       ObjectId thing = *at;
@@ -71,7 +71,9 @@ class Index : public Workload {
     if (random.one_in(3)) return int_value(random.between(-2, 2));
     return none_value();
   }
-  static void create(Work& work) { work.create(kThing, {shelf(work.random), colour(work.random), work.note()}); }
+  static void create(Work& work, const Bytes& note) {
+    work.create(kThing, {shelf(work.random), colour(work.random), note});
+  }
 };
 
 }  // namespace

@@ -34,6 +34,9 @@ std::unique_ptr<Workload> make_write_skew();
 /// Objects come and go in masses: a batch is whole or not there, and no identity is used twice.
 std::unique_ptr<Workload> make_create_delete();
 
+/// Badges take numbers that no two may have; some look first, some do not, some swap.
+std::unique_ptr<Workload> make_unique_numbers();
+
 struct NamedWorkload {
   const char* name;
   std::unique_ptr<Workload> (*make)();
@@ -45,6 +48,7 @@ inline constexpr NamedWorkload kWorkloads[] = {
     {"ring", make_ring},
     {"write-skew", make_write_skew},
     {"create-delete", make_create_delete},
+    {"unique", make_unique_numbers},
 };
 
 }  // namespace odb::simulation

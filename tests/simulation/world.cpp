@@ -18,7 +18,8 @@ SchemaDefinition schema_of(const Workload& workload) {
 
 void Figures::add(const Figures& other) {
   events += other.events, commits += other.commits, conflicts += other.conflicts, too_old += other.too_old;
-  refused_by_store += other.refused_by_store, unanswered += other.unanswered, views += other.views;
+  refused_by_store += other.refused_by_store, clashes += other.clashes, unanswered += other.unanswered,
+      views += other.views;
   cuts += other.cuts, silences += other.silences, naps += other.naps, closed_by_server += other.closed_by_server;
   too_slow += other.too_slow, stalls += other.stalls, outages += other.outages;
 }
@@ -26,10 +27,10 @@ void Figures::add(const Figures& other) {
 std::string Figures::text() const {
   auto n = [](uint64_t value, const char* of) { return std::to_string(value) + " " + of; };
   return n(events, "events, ") + n(commits, "commits, ") + n(views, "views; refused: ") + n(conflicts, "conflicts, ") +
-         n(too_old, "too old, ") + n(refused_by_store, "by the store; ") + n(unanswered, "unanswered; faults: ") +
-         n(cuts, "cuts, ") + n(silences, "silent links, ") + n(naps, "naps, ") + n(stalls, "stalls, ") +
-         n(outages, "outages; closed by the server: ") + n(closed_by_server, "of which too slow: ") +
-         std::to_string(too_slow);
+         n(too_old, "too old, ") + n(clashes, "not unique, ") + n(refused_by_store, "by the store; ") +
+         n(unanswered, "unanswered; faults: ") + n(cuts, "cuts, ") + n(silences, "silent links, ") + n(naps, "naps, ") +
+         n(stalls, "stalls, ") + n(outages, "outages; closed by the server: ") +
+         n(closed_by_server, "of which too slow: ") + std::to_string(too_slow);
 }
 
 Run::Run(std::unique_ptr<Workload> workload_, RunOptions options_)
@@ -56,7 +57,7 @@ class World::Auditor {
     put_frame(out, Auth{kToken});
     put_frame(out, DefineSchema{RequestId{1}, run.schema});
     for (uint32_t type = 1; type <= run.schema.types.size(); ++type)
-      put_frame(out, Subscribe{RequestId{1 + type}, TypeId{type}, Scope::kType});
+      put_frame(out, Subscribe{RequestId{1 + type}, TypeId{type}, Scope::kType, {}, {}, {}});
     run.network.auditor_says(out);
   }
 

@@ -291,7 +291,7 @@ def test_decorated_methods_find_their_super(db: DatabaseConnection) -> None:
             return "derived " + super().shown(*args)
 
     class Cached(Base):
-        @functools.lru_cache
+        @functools.lru_cache  # noqa: B019
         def shown(self, *args: int) -> str:
             return "derived " + super().shown(*args)
 
@@ -303,7 +303,7 @@ def test_decorated_methods_find_their_super(db: DatabaseConnection) -> None:
 
     class Asks(Base):
         def shown(self, *args: int) -> str:
-            return "derived " + [super(__class__, self).shown(*args) for _ in range(1)][0]
+            return "derived " + (lambda: super(__class__, self).shown(*args))()
 
     class Decoy:  # has every attribute
         def __getattr__(self, name: str) -> Any:

@@ -115,3 +115,39 @@ def test_an_undefined_type_makes_no_objects(db: DatabaseConnection) -> None:
     with db.transaction():
         with pytest.raises(SchemaError, match=r"undefined\.Thing is not defined yet"):
             thing()
+
+
+def test_a_reference_holds_objects_of_exactly_its_type(db: DatabaseConnection) -> None:
+    schema = Schema("exact_references")
+
+    @schema.define
+    class Base:
+        n: int
+
+    @schema.define
+    class Derived(Base):
+        pass
+
+    @schema.define
+    class Holder:
+        base: Base
+        maybe: OneOf(None, Base)
+
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        derived = Derived()
+        with pytest.raises(TypeError, match=r"Holder\.base: exact_references\.Derived was given, and the field takes"):
+            Holder(base=derived)
+        with pytest.raises(TypeError, match="and the field takes None or exact_references.Base"):
+            Holder(maybe=derived)
+        with pytest.raises(TypeError, match="NoneType was given"):
+            Holder(base=None)
+        assert Holder.lookupAll() == ()
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "a b", "a,b"])
+def test_a_name_that_no_type_can_have_makes_no_forward_reference(name: str) -> None:
+    schema = Schema("impossible")
+    with pytest.raises(AssertionError, match="is no name that a type can have"):
+        getattr(schema, name)
+    schema.freeze()

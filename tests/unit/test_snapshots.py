@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import gc
 from collections.abc import Callable
@@ -100,8 +101,6 @@ def test_a_snapshot_in_a_transaction_sees_its_writes_and_reads_every_field(conne
 
 
 def change(db: DatabaseConnection, order: Order) -> None:
-    import contextvars
-
     def write() -> None:
         with db.transaction():
             order.state = "paid"
@@ -149,11 +148,21 @@ def test_fields_and_members_of_these_names_are_the_programs_own(db: DatabaseConn
     class Mixed(Mixin):
         n: int
 
+    @taken.define
+    class Written:
+        def Row(self) -> str:
+            return "written"
+
+    @taken.define
+    class Derived(Written):
+        n: int
+
     db.subscribeToSchema(taken)
     with db.transaction():
         camera = Camera(snapshot=b"x", Row=5)
         assert (camera.snapshot, camera.Row) == (b"x", 5)
         assert (Mixed().snapshot(), Mixed().Row()) == ("mine", "row")
+        assert (Derived().Row(), Derived().snapshot()) == ("written", (0,))
 
 
 def test_names_that_a_named_tuple_cannot_have_are_positions(db: DatabaseConnection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable
 
 import pytest
@@ -133,8 +134,6 @@ def test_get_or_create_ends_with_one_object(connect_db: Connect) -> None:
             return found if found is not None else Seat(number=1)
 
     def in_between(found: Seat | None) -> Seat:
-        import contextvars
-
         contextvars.Context().run(seat_one, connections[1])
         return Seat(number=1)
 
