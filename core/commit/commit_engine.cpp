@@ -100,7 +100,8 @@ void CommitEngine::decide(DecidedCommit& commit, Plan& plan, bool is_last) {
     commit.verdict = Verdict::kTooMuchAtOnce;
     return;
   }
-  if (!check_reads(commit) || !plan_writes(commit, plan) || !check_unique(commit, plan) || !check_memory(commit, plan)) {
+  if (!check_reads(commit) || !plan_writes(commit, plan) || !check_unique(commit, plan) ||
+      !check_memory(commit, plan)) {
     for (PlannedWrite& write : plan.writes) Row::destroy(write.row);
     plan = {};
     return;

@@ -213,12 +213,13 @@ BOOST_AUTO_TEST_CASE(a_commit_that_finds_no_room_is_given_back_at_its_deadline) 
   Transaction first(client->store());
   first.write(accounts, account, kBalance, int_value(5));
   Batch batch = first.batch();
-  // Larger than what may be unanswered, and refused before it is sent, but only once the I/O thread comes to it: until
-  // then it fills the window. At most a few rounds find it gone already.
+  // Larger than what may be unanswered, and refused before it is sent, for it writes nothing; but only once the I/O
+  // thread comes to it: until then it fills the window. At most a few rounds find it gone already.
   bool was_full = false;
   for (int round = 0; round < 1000 && !was_full; ++round) {
     Batch filling = batch;
-    filling.records.assign(40, Bytes(7 << 20, 'x'));
+    filling.records.clear();
+    filling.reads.assign(3, Bytes(3 << 20, 'x'));
     client->commit_at_once(Submission{std::move(filling), nullptr});
     Submission next{batch, std::make_shared<Pending>()};
     was_full = !client->commit(next, std::chrono::steady_clock::time_point::min(), nullptr);

@@ -233,8 +233,8 @@ class ServerCore {
   Bytes gathered_;                         // scratch
   std::deque<WaitingAnswer> answers_;
   std::vector<HeldDefinition> held_definitions_;  // with a new unique index, until the group in flight is decided
-  size_t uploads_bytes_ = 0;   // of commits and frames that are coming in
-  size_t outboxes_bytes_ = 0;  // of connections that are not closing
+  size_t uploads_bytes_ = 0;                      // of commits and frames that are coming in
+  size_t outboxes_bytes_ = 0;                     // of connections that are not closing
   size_t streams_open_ = 0;
   int64_t blocks_given_ = 0;  // block 0 is the server's own
   int64_t own_identities_ = 0;

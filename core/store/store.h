@@ -149,7 +149,7 @@ class Store {
   std::vector<Table*> touched_;           // in the step begun
   ChangeSet* changes_ = nullptr;          // what wants to know of them; usually nobody does
   size_t bytes_ = 0;
-  Bytes key_before_, key_after_;          // scratch
+  Bytes key_before_, key_after_;  // scratch
 
   mutable std::mutex mutex_;  // guards what follows; held for a few instructions
   Version published_{Step{1}, TransactionId{0}};

@@ -15,8 +15,13 @@ import pytest
 
 from object_database import DatabaseConnection, DisconnectedException, Indexed, RevisionConflictException, Schema
 from object_database.database_connection import TransactionResult
-from object_database.errors import BlockingCallError, FlushTimeoutError, ObjectDoesntExistException
-from object_database.schema import IndexId, ObjectFieldId
+from object_database.errors import (
+    BlockingCallError,
+    FlushTimeoutError,
+    ObjectDoesntExistException,
+    UniqueViolationError,
+)
+from object_database.schema import IndexId, ObjectFieldId, Unique
 from object_database.server import Server
 from object_database.view import MaskView
 
@@ -353,6 +358,24 @@ def test_a_callback_is_told_of_other_refusals(
     result = heard.next()
     assert isinstance(result.error, (ObjectDoesntExistException, RevisionConflictException))
     assert result.matches.ServerException or result.matches.RevisionConflict
+
+
+def test_a_value_that_is_not_unique_is_told_as_the_error_that_it_is(cells: DatabaseConnection) -> None:
+    unique, heard = Schema("handlers_unique"), Heard()
+
+    @unique.define
+    class Name:
+        text: Unique[str]
+
+    cells.subscribeToSchema(unique)
+    for _ in range(2):
+        with cells.transaction().onConfirmed(heard):
+            Name(text="same")
+    assert heard.next().matches.Success
+    result = heard.next()
+    assert result.matches.ServerException
+    assert "UniqueViolationError" in result.traceback
+    assert isinstance(result.error, UniqueViolationError)
 
 
 def test_a_callback_is_called_also_after_the_end(server: Server, cells: DatabaseConnection, cell: Cell) -> None:
