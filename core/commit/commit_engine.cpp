@@ -8,6 +8,21 @@
 
 namespace odb {
 
+namespace {
+
+/// clear() takes time for all the room that a map has, and every group calls it.
+template <class Map>
+void clear_and_shrink(Map& map) {
+  constexpr size_t kBucketsKept = 4096;
+  if (map.bucket_count() > kBucketsKept) {
+    map = Map();
+  } else {
+    map.clear();
+  }
+}
+
+}  // namespace
+
 Status CommitEngine::validate_record(const Record& record, Validation& validation) const {
   const Table* table = store_.table(record.type);
   if (table == nullptr) return protocol_error("write to unknown type " + std::to_string(record.type.value));
@@ -239,8 +254,10 @@ void CommitEngine::drop_overlay() {
   planned_growth_ = 0;
   group_.clear();
   plans_.clear();
-  planned_rows_.clear();
-  planned_keys_.clear();
+  clear_and_shrink(planned_rows_);
+  clear_and_shrink(planned_keys_);
+  for (Bytes* key : {&key_before_, &key_after_})
+    if (key->capacity() > limits::kCommitPartBytes) *key = {};
   planned_writers_.clear();
 }
 

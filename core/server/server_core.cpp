@@ -340,6 +340,7 @@ void ServerCore::finish_group(bool was_persisted) {
     if (is_accepted) announce(commit);
     answer(commit);
   });
+  if (gathered_.capacity() > limits::kFrameBytesMax) gathered_ = {};  // after something large, small again
   answer_flushes();
 }
 

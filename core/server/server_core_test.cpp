@@ -665,6 +665,19 @@ BOOST_AUTO_TEST_CASE(a_commit_that_needs_more_memory_than_there_may_be_is_refuse
   BOOST_TEST(too_little.core.figures().objects == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(the_members_of_a_group_share_the_memory_that_is_left) {
+  FullServer f(FullServer(SIZE_MAX).core.figures().bytes);
+  f.write(Op::kDelete, 1, 0);
+  f.write(Op::kUpdate, 0, 1000);  // a step later: what was deleted is gone
+  for (int64_t i = 2; i < 4; ++i)
+    f.send_commit(f.id, Records().row(Op::kCreate, TypeId{2}, f.own(f.id, 64 + i), {str_value(std::string(900, 'x'))}));
+  f.run_groups();
+  Lines lines = f.heard(f.id);
+  BOOST_TEST_REQUIRE(lines.size() == 3u);
+  BOOST_TEST(lines[1].starts_with("CommitResult 5 accepted"));
+  BOOST_TEST(lines[2].starts_with("CommitResult 6 server error"));
+}
+
 BOOST_AUTO_TEST_CASE(a_full_server_takes_what_needs_no_more_and_deletions_make_room) {
   FullServer f(FullServer(SIZE_MAX).core.figures().bytes);
   BOOST_TEST(!f.is_accepted(Op::kCreate, 2, 1));
