@@ -569,6 +569,26 @@ BOOST_AUTO_TEST_CASE(who_begins_a_commit_and_does_not_go_on_is_closed) {
   BOOST_TEST(heard(id).back() == "ServerGoodbye silent");
 }
 
+BOOST_AUTO_TEST_CASE(a_commit_over_a_slow_line_is_waited_for) {
+  ConnectionId id = join_shop();
+  Records records = Records().create(own(id, 64), {"cup", 1, 1});
+  say(id, CommitPart{CommitSeq{1}, records.bytes, {}});
+  Bytes next = framed(CommitPart{CommitSeq{1}, Records().create(own(id, 65), {"jug", 1, 1}).bytes, {}});
+  for (char byte : next) {
+    now.us += limits::kHeartbeatUs;
+    core.received(id, BytesView(&byte, 1), now);
+    core.tick(now);
+  }
+  for (int i = 0; i < 10; ++i) {  // now it is not read from, but takes what it is sent
+    now.us += limits::kHeartbeatUs;
+    core.received(id, {}, now);
+    core.tick(now);
+  }
+  say(id, CommitEnd{CommitSeq{1}, {}, false});
+  run_groups();
+  BOOST_TEST(heard(id).back() == "CommitResult 1 accepted as 1 through 1");
+}
+
 BOOST_AUTO_TEST_CASE(more_flushes_than_anybody_needs_close_the_connection_that_asks) {
   ConnectionId writer = join_subscribed(), greedy = join();
   send_commit(writer, Records().create(own(writer, 64), {"cup", 1, 1}));
