@@ -108,6 +108,8 @@ void ServerCore::received(ConnectionId id, BytesView bytes, Instant now) {
   uploads_bytes_ -= c.partial_bytes;
   c.partial_bytes = c.state == ServerState::kClosing ? 0 : c.frames.buffered_bytes();
   uploads_bytes_ += c.partial_bytes;
+  // A part that is coming in slowly goes on; and who is not read from, being behind with reading, cannot go on.
+  if (c.partial_bytes > 0 || bytes.empty()) c.upload_heard = now;
   if (c.partial_bytes > 2 * limits::kCommitPieceBytesMax && !is_upload_room(0))  // no client of ours sends such frames
     say_goodbye(c, Farewell::kServer, "too much is being sent to the server at once; try again");
 }
@@ -408,6 +410,8 @@ void ServerCore::finish_group(bool was_persisted) {
     if (is_accepted) announce(commit);
     answer(commit);
   });
+  for (Bytes* scratch : {&gathered_, &entries_})
+    if (scratch->capacity() > limits::kFrameBytesMax) *scratch = {};  // after something large, small again
   take_held_definitions();
   give_waiting_answers();
 }

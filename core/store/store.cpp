@@ -6,6 +6,11 @@
 #include "core/base/check.h"
 
 namespace odb {
+namespace {
+
+constexpr size_t kScratchBytesKept = 1 << 20;
+
+}  // namespace
 
 // ---- pins
 
@@ -285,6 +290,8 @@ void Store::publish(TransactionId tid) {
   for (Table* table : touched_) table->touched_at_.store(tid, std::memory_order_release);
   touched_.clear();
   limbo_.free_below(oldest_open);
+  for (Bytes* key : {&key_before_, &key_after_})
+    if (key->capacity() > kScratchBytesKept) *key = {};
 }
 
 void Store::advance(TransactionId tid) {
