@@ -20,6 +20,8 @@ FIRST_SEED ?= 1
 FUZZ_SECONDS ?= 60
 TESTS ?= tests
 ARGS ?=
+CYCLES ?= 2000
+OBJECTS ?= 1000000
 ASAN_SEEDS ?= 10
 TSAN_SEEDS ?= 10
 ASAN_MARKERS ?=
@@ -31,7 +33,7 @@ MODULE_SOURCES := pyproject.toml CMakeLists.txt $(filter-out %_test.cpp,$(CPP_SO
   $(shell find object_database -type d -not -name __pycache__ 2>/dev/null)
 FORMATTED_CPP = $$(find $(wildcard core bindings fuzz benchmarks tests) -name '*.cpp' -o -name '*.h')
 
-.PHONY: help preflight build demo test test-core test-python test-asan test-asan-core test-asan-python test-tsan test-all fuzz sim \
+.PHONY: help preflight build demo test test-core test-python test-asan test-asan-core test-asan-python test-tsan test-all fuzz sim leaks \
   bench lint format docs clean
 
 help:
@@ -45,6 +47,7 @@ help:
 	@echo 'test-all     Python and repository tests on every CPython found of $(PYTHON_VERSIONS)'
 	@echo 'fuzz         each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
 	@echo 'sim          simulator over SEEDS=$(SEEDS) from FIRST_SEED=$(FIRST_SEED)'
+	@echo 'leaks        CYCLES=$(CYCLES) connections and OBJECTS=$(OBJECTS) objects come and go; nothing may stay'
 	@echo 'bench        benchmarks, each with its ratio to a probe of this machine'
 	@echo 'lint         ruff, mypy, clang-format; changes nothing'
 	@echo 'format       ruff and clang-format; changes files'
@@ -123,6 +126,11 @@ test-core: build/core-release/build.ninja
 	@echo '== C++ tests'
 	@$(BUILD) build/core-release
 	@$(call run_core,build/core-release,,0)
+
+# Far more connections and objects than `make test` takes the time for: CYCLES=10000 takes minutes.
+leaks: .venv/installed
+	@echo '== leaks: $(CYCLES) connections, $(OBJECTS) objects'
+	ODB_LEAK_CYCLES=$(CYCLES) ODB_LEAK_OBJECTS=$(OBJECTS) .venv/bin/python -m pytest -q -o timeout=1800 tests/endtoend/test_leaks.py $(ARGS)
 
 sim: build/core-release/build.ninja
 	@echo '== simulator: $(SEEDS) seeds from $(FIRST_SEED)'

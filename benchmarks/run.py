@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import commits  # noqa: F401  the themes: importing one registers its benchmarks
 import fairness  # noqa: F401
+import hostile  # noqa: F401
 import lookups  # noqa: F401
 import memory  # noqa: F401
 import probes
@@ -32,6 +33,7 @@ THEMES = [
     "commits",
     "subscriptions",
     "fairness",
+    "hostile",
     "memory",
 ]  # short ones first
 

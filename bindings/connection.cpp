@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include "bindings/commit.h"
 #include "bindings/errors.h"
 #include "bindings/gil.h"
 #include "bindings/lookup.h"
@@ -19,11 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kSignalCheck = std::chrono::milliseconds(100);
-
-bool has_signal_raised() {
-  WithGil gil;
-  return PyErr_CheckSignals() != 0;
-}
 
 /// A client that is in, for the constructor of Connection.
 struct Line {
@@ -214,25 +210,46 @@ nb::object closed_reason(const Connection& connection) {
   return nb::cast(closed->message());
 }
 
-nb::object make_view(nb::handle owner, bool is_transaction) {
-  PyObject* made = new_view(owner.ptr(), nb::cast<Connection&>(owner), is_transaction);
+nb::object make_view(nb::handle owner, bool is_transaction, nb::handle transaction_id) {
+  PyObject* made = new_view(owner.ptr(), nb::cast<Connection&>(owner), is_transaction, transaction_id.ptr());
   if (made == nullptr) throw_python_error();
   return nb::steal(made);
 }
 
-/// Waits for a step above `seen`; gives the latest one. Also returns at the timeout and when the connection is closed.
-uint64_t wait_for_step(const Connection& connection, uint64_t seen, double timeout_s) {
+/// Calls wait(deadline) without the GIL until it is true, or the time is over; looks after signals meanwhile.
+template <class F>
+void wait_in_slices(double timeout_s, F&& wait) {
   auto end = Clock::now() +
              std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(timeout_s, 1e9)));
   bool has_come = false;
   while (!has_come && Clock::now() < end) {
     {
       NoGil no_gil;
-      has_come = connection.client->wait_for_step_above(Step{seen}, std::min(end, Clock::now() + kSignalCheck));
+      has_come = wait(std::min(end, Clock::now() + kSignalCheck));
     }
     if (PyErr_CheckSignals() != 0) throw_python_error();
   }
+}
+
+/// Waits for a step above `seen`; gives the latest one. Also returns at the timeout and when the connection is closed.
+uint64_t wait_for_step(const Connection& connection, uint64_t seen, double timeout_s) {
+  wait_in_slices(timeout_s, [&](Clock::time_point deadline) {
+    return connection.client->wait_for_step_above(Step{seen}, deadline);
+  });
   return connection.store->published().step.value;
+}
+
+/// Waits until views see a transaction; gives the last one that they see. Returns early as wait_for_step does.
+uint64_t wait_for_transaction(const Connection& connection, uint64_t tid, double timeout_s) {
+  wait_in_slices(timeout_s, [&](Clock::time_point deadline) {
+    return connection.client->wait_for_transaction(TransactionId{tid}, deadline);
+  });
+  return connection.store->published().tid.value;
+}
+
+uint64_t touched_at(const Connection& connection, nb::handle type) {
+  const BoundType* bound = connection.bound(database_type(type));
+  return bound == nullptr ? 0 : bound->table->touched_at().value;
 }
 
 nb::dict facts(const Connection& connection) {
@@ -247,6 +264,11 @@ nb::dict facts(const Connection& connection) {
 }
 
 }  // namespace
+
+bool has_signal_raised() {
+  WithGil gil;
+  return PyErr_CheckSignals() != 0;
+}
 
 bool wait_for(Pending& pending, double timeout_s, const char* timeout_error, const std::string& what) {
   Pending::Deadline deadline;
@@ -279,11 +301,16 @@ void add_connection(nb::module_& module) {
   nb::class_<Connection>(module, "Connection")
       .def("__init__", [](Connection* self, const Line& line) { new (self) Connection(line.client); })
       .def(
-          "view", [](nb::handle self) { return make_view(self, false); },
-          "A read-only view of the latest version that has arrived here: `with db.view():`.")
+          "view", [](nb::handle self, nb::handle transaction_id) { return make_view(self, false, transaction_id); },
+          nb::arg("transaction_id") = nb::none(),
+          "A read-only view of the latest version that has arrived here: `with db.view():`.\n\n"
+          "Args:    transaction_id: a version that is still kept, because a view is open at it.\n"
+          "Raises:  SnapshotTooOldError, FutureTransactionError, DisconnectedException.")
       .def(
-          "transaction", [](nb::handle self) { return make_view(self, true); },
-          "A transaction on the latest version that has arrived here: `with db.transaction():`.")
+          "transaction",
+          [](nb::handle self, nb::handle transaction_id) { return make_view(self, true, transaction_id); },
+          nb::arg("transaction_id") = nb::none(),
+          "A transaction on the latest version that has arrived here: `with db.transaction():`. As view().")
       .def("_define_schema", &define_schema)
       .def("_subscribe", &subscribe)
       .def("_subscribe_key", &subscribe_key)
@@ -307,6 +334,15 @@ void add_connection(nb::module_& module) {
       .def("_identity", [](const Connection& self) { return self.client->welcome().connection.value; })
       .def("_step", [](const Connection& self) { return self.store->published().step.value; })
       .def("_wait_for_step", &wait_for_step)
+      .def("_wait_for_transaction", &wait_for_transaction)
+      .def("_touched_at", &touched_at)
+      .def("_request_flush", [](Connection& self) { self.client->flush(); })
+      .def("_check_may_wait",
+           [](const Connection& self, const char* what) {
+             if (!is_dispatcher_of(self)) return;
+             set_blocking_error(what);
+             throw_python_error();
+           })
       .def("_transaction_id", [](const Connection& self) { return self.store->published().tid.value; });
   module.attr("LIST_ITEMS_MAX") = limits::kListItemsMax;
   module.def("connect_tls", &connect_tls);

@@ -44,6 +44,7 @@ struct Connection {
     return found == by_number.end() ? nullptr : found->second;
   }
 
+  bool is_dispatching = false;                      // its events are taken by a thread, or were once
   std::vector<std::unique_ptr<BoundType>> by_slot;  // DatabaseType::slot -> type
   boost::unordered_flat_map<TypeId, DatabaseType*, HashId> by_number;
 };

@@ -144,8 +144,9 @@ PyObject* index_value(PyObject*, PyObject* args) {
   FieldType type;
   if (!parse_field_type(spec, type)) return nullptr;
   PyView* view = current_view();
+  const char* where = view == nullptr ? "indexValueFor outside of a view" : "indexValueFor";
   Bytes encoded, key;
-  if (!encode_value(value, type, view == nullptr ? nullptr : view->connection, "the index", encoded)) return nullptr;
+  if (!encode_value(value, type, view == nullptr ? nullptr : view->connection, where, encoded)) return nullptr;
   append_key(key, encoded);
   return PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size()));
 }

@@ -3,6 +3,7 @@
 #include "bindings/convert.h"
 #include "bindings/errors.h"
 #include "bindings/guarded.h"
+#include "bindings/notes.h"
 #include "core/base/limits.h"
 
 namespace odb {
@@ -43,13 +44,25 @@ PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
   if (bound == nullptr) return nullptr;
   FieldId field = bound->fields[position];
   BytesView value;
-  Presence presence = view->transaction != nullptr
-                          ? view->transaction->read(*bound->table, identity_of(handle), field, value)
-                          : view->view->read(*bound->table, identity_of(handle), field, value);
-  if (presence == Presence::kHere) [[likely]]
-    return decode_value(value, type->fields[position].type, *view->connection);
-  set_absent_error(presence, handle);
-  return nullptr;
+  Presence presence;
+  if (view->transaction != nullptr) {
+    presence = view->transaction->read(*bound->table, identity_of(handle), field, value);
+  } else {
+    presence = view->view->read(*bound->table, identity_of(handle), field, value);
+    view->has_read = true;
+  }
+  PyObject* read = nullptr;
+  if (presence == Presence::kHere) [[likely]] {
+    read = decode_value(value, type->fields[position].type, *view->connection);
+    if (view->notes == nullptr || read == nullptr) [[likely]]
+      return read;
+  }
+  if (view->notes != nullptr && !note_mark(*view, *bound->table, identity_of(handle), field.value + 1, presence)) {
+    Py_XDECREF(read);
+    return nullptr;
+  }
+  if (read == nullptr) set_absent_error(presence, handle);
+  return read;
 }
 
 int field_set(PyObject* self, PyObject* handle, PyObject* value) {
@@ -108,6 +121,8 @@ bool check_size(const Transaction& transaction) {
 
 /// Converts into the scratch buffer of this thread and hands the bytes to the transaction.
 bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t position, PyObject* value) {
+  if (view.transaction == nullptr) [[unlikely]]  // a watcher of an earlier write has ended it
+    return set_finished_error(), false;
   thread_local Bytes encoded;
   encoded.clear();
   const FieldSpec& spec = bound.type->fields[position];
@@ -119,10 +134,15 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
                   std::to_string(limits::kRowBytesMax >> 20) + " MiB together");
     return false;
   }
+  uint32_t mark = bound.fields[position].value + 1;
+  std::vector<Bytes> keys_before;
+  if (view.notes != nullptr) [[unlikely]]
+    keys_before = keys_for_note(view, *bound.table, identity_of(handle), mark);
   Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
   if (encoded.capacity() > limits::kCommitPartBytes) encoded = {};  // after something large, small again
   if (presence == Presence::kHere) [[likely]]
-    return check_size(*view.transaction);
+    return check_size(*view.transaction) &&
+           (view.notes == nullptr || note_write(view, *bound.table, identity_of(handle), mark, keys_before));
   set_absent_error(presence, handle);
   return false;
 }

@@ -1,4 +1,4 @@
-/// T.lookupAll, lookupAny, lookupOne, lookupUnique: class methods of every database type.
+/// T.lookupAll, lookupAny, lookupOne, lookupUnique: class methods of every database type; and the queries of a view.
 #pragma once
 
 #include <Python.h>
@@ -18,5 +18,14 @@ PyObject* lookup_all(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyO
 PyObject* lookup_any(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
 PyObject* lookup_one(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
 PyObject* lookup_unique(PyObject* cls, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+
+// Methods of a view: v.get(T, **index) and so on. Their answers are complete, or NotSubscribedError (D20).
+PyObject* query_get(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+PyObject* query_find(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+PyObject* query_all(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+PyObject* query_first(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+PyObject* query_last(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+PyObject* query_count(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
+PyObject* query_covers(PyObject* view, PyObject* const* args, Py_ssize_t count, PyObject* keywords);
 
 }  // namespace odb

@@ -7,5 +7,6 @@ namespace odb {
 
 void add_connection(nanobind::module_& module);
 void add_server(nanobind::module_& module);
+void add_events(nanobind::module_& module);
 
 }  // namespace odb

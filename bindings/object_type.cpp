@@ -11,6 +11,7 @@
 #include "bindings/field.h"
 #include "bindings/guarded.h"
 #include "bindings/lookup.h"
+#include "bindings/notes.h"
 
 namespace odb {
 namespace {
@@ -30,6 +31,8 @@ bool write_defaults(PyView& view, const BoundType& bound, PyObject* handle, cons
   const auto& fields = bound.type->fields;
   for (size_t i = 0; i < fields.size(); ++i) {
     if (is_given[i]) continue;
+    if (view.transaction == nullptr) [[unlikely]]
+      return set_finished_error(), false;
     if (fields[i].default_value != nullptr) {
       if (!write_field(view, bound, handle, i, fields[i].default_value)) return false;
       continue;
@@ -100,6 +103,11 @@ PyObject* create_object(PyObject* callable, PyObject* const* args, size_t nargsf
   PyObject* handle = new_handle(*type, *identity);
   if (handle == nullptr) return nullptr;
   view->transaction->create(*bound->table, *identity);
+  if (view->notes != nullptr && !note_write(*view, *bound->table, *identity, 0, {})) [[unlikely]] {
+    if (view->transaction != nullptr) view->transaction->cancel(*identity);
+    Py_DECREF(handle);
+    return nullptr;
+  }
   Py_ssize_t arg_count = PyVectorcall_NARGS(nargsf);
   bool is_made = type->init == nullptr ? write_given(*view, *bound, handle, args, arg_count, keywords)
                                        : run_init(*view, *bound, handle, args, arg_count, keywords);
@@ -170,6 +178,8 @@ PyObject* handle_exists(PyObject* self, PyObject*) {
   bool is_transaction = view->transaction != nullptr;
   Presence presence = is_transaction ? view->transaction->exists(*bound->table, identity_of(self))
                                      : view->view->exists(*bound->table, identity_of(self));
+  view->has_read = true;
+  if (view->notes != nullptr && !note_mark(*view, *bound->table, identity_of(self), 0, presence)) return nullptr;
   if (is_transaction && presence == Presence::kNotCovered) {  // D20: the answer would decide a write
     set_absent_error(presence, self);
     return nullptr;
@@ -223,8 +233,14 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
       return nullptr;
     }
   }
+  std::vector<Bytes> keys_before;
+  if (view->notes != nullptr) keys_before = keys_for_note(*view, *bound->table, identity_of(self), 0);
   Presence presence = view->transaction->erase(*bound->table, identity_of(self));
-  if (presence == Presence::kHere) return check_size(*view->transaction) ? Py_NewRef(Py_None) : nullptr;
+  if (presence == Presence::kHere) {
+    bool is_ok = check_size(*view->transaction) &&
+                 (view->notes == nullptr || note_write(*view, *bound->table, identity_of(self), 0, keys_before));
+    return is_ok ? Py_NewRef(Py_None) : nullptr;
+  }
   set_absent_error(presence, self);
   return nullptr;
 }

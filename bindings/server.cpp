@@ -15,10 +15,14 @@ namespace nb = nanobind;
 namespace odb {
 namespace {
 
-std::unique_ptr<Server> start_server(const std::string& token, double heartbeat_s) {
+std::unique_ptr<Server> start_server(const std::string& token, double heartbeat_s, std::optional<uint64_t> memory_max,
+                                     double handshake_s, uint64_t conflict_window) {
   ServerConfig config;
   config.token = token;
   config.heartbeat_us = static_cast<int64_t>(heartbeat_s * 1e6);
+  config.handshake_us = static_cast<int64_t>(handshake_s * 1e6);
+  config.memory_bytes_max = memory_max.value_or(SIZE_MAX);
+  config.conflict_window_bytes = conflict_window;
   return Server::start(std::move(config));
 }
 
@@ -43,6 +47,7 @@ nb::dict figures(const Server& server) {
   out["objects"] = figures.objects;
   out["commits_accepted"] = figures.commits_accepted;
   out["commits_refused"] = figures.commits_refused;
+  out["bytes"] = figures.bytes;
   return out;
 }
 
@@ -68,7 +73,12 @@ void add_server(nb::module_& module) {
       .def_prop_ro("port", &Server::port)
       .def_prop_ro("fingerprint", &Server::fingerprint);
   module.attr("HEARTBEAT_S") = static_cast<double>(limits::kHeartbeatUs) / 1e6;
-  module.def("start_server", &start_server);
+  constexpr double kHandshakeS = static_cast<double>(limits::kHandshakeUs) / 1e6;
+  module.attr("HANDSHAKE_S") = kHandshakeS;
+  module.attr("CONFLICT_WINDOW") = limits::kConflictWindowBytes;
+  module.def("start_server", &start_server, nb::arg("token"), nb::arg("heartbeat_s"),
+             nb::arg("memory_max") = nb::none(), nb::arg("handshake_s") = kHandshakeS,
+             nb::arg("conflict_window") = limits::kConflictWindowBytes);
   module.def("make_certificate", &new_certificate);
 }
 

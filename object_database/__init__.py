@@ -32,7 +32,7 @@ from object_database.persistence import InMemoryPersistence
 from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault, Unique
 from object_database.tcp_server import TcpServer, connect
 from object_database.types import OneOf
-from object_database.view import Transaction, View, current_transaction, revisionConflictRetry
+from object_database.view import MaskView, Transaction, View, current_transaction, revisionConflictRetry
 
 __all__ = [
     "AuthenticationError",
@@ -42,6 +42,7 @@ __all__ = [
     "InMemoryPersistence",
     "Index",
     "Indexed",
+    "MaskView",
     "NotSubscribedError",
     "Object",
     "ObjectDatabaseError",

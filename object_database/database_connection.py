@@ -7,18 +7,37 @@ server goes away.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, overload
 
 from object_database import _core
 from object_database.core_schema import core_schema
-from object_database.errors import DisconnectedException, FlushTimeoutError, LookupTypeError, SchemaError
+from object_database.dispatcher import Dispatcher, TransactionResult
+from object_database.errors import (
+    DisconnectedException,
+    FlushTimeoutError,
+    InvalidArgumentError,
+    LookupTypeError,
+    SchemaError,
+)
 from object_database.schema import Schema
+from object_database.view import retrying
 
-__all__ = ["DatabaseConnection"]
+__all__ = ["DatabaseConnection", "Everything", "TransactionResult"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _LONG_S = 3600.0
+_SHORTEST_SLEEP_S = 0.001
+_RETRIES = 99
+
+
+class Everything:
+    """A name that programs for the reference may import; nothing uses it."""
 
 
 def _seconds(timeout: float | None) -> float:
@@ -90,6 +109,7 @@ class DatabaseConnection(_core.Connection):
             raise DisconnectedException(reason)  # also where nothing is left to ask the server for
         if all(self._is_bound(database_type) for database_type in schema._database_types()):
             return
+        self._check_may_wait("addSchema()")
         self._define_schema(schema.name, schema._database_types(), _seconds(timeout))
 
     def subscribeToSchema(
@@ -225,13 +245,102 @@ class DatabaseConnection(_core.Connection):
     def _subscribe_to(self, wanted: list[type], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
         return self._waited([self._subscribe(t, True) for t in wanted if not self._is_subscribed(t)], block, timeout)
 
-    @staticmethod
-    def _waited(subscriptions: list[Any], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
+    def _waited(self, subscriptions: list[Any], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
         if not block:
             return tuple(CompletionEvent(subscription) for subscription in subscriptions)
+        if subscriptions:
+            self._check_may_wait("a subscription that blocks")
         for subscription in subscriptions:
             subscription.wait(_seconds(timeout))
         return ()
+
+    # ---- transactions
+
+    @overload
+    def transactional(self, function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+
+    @overload
+    def transactional(
+        self, /, *, retries: int = _RETRIES, timeout: float | None = None
+    ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+
+    def transactional(self, function: Any = None, /, *, retries: int = _RETRIES, timeout: float | None = None) -> Any:
+        """Decorator: run a function in a transaction, and again after a conflict.
+
+            @db.transactional
+            def pay(order): order.state = "paid"
+
+        The function may run several times, so what it does besides should bear that. Between the later tries there is a
+        random pause, 50 ms at most.
+
+        Args:    retries: how often it is run again at most.  timeout: seconds for each commit; None waits for ever.
+        Raises:  RevisionConflictException: the last one; anything else that the function or the commit raises, at once.
+        """
+
+        def decorate(f: Callable[..., Any]) -> Callable[..., Any]:
+            if inspect.iscoroutinefunction(f) or inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f):
+                raise InvalidArgumentError(
+                    f"{f.__qualname__} would leave its transaction before it has run: a transactional function is no "
+                    "coroutine and no generator"
+                )
+
+            @functools.wraps(f)
+            def in_transaction(*args: Any, **kwargs: Any) -> Any:
+                transaction = self.transaction()
+                if timeout is not None:
+                    transaction.withCommitTimeout(timeout)
+                with transaction:
+                    return f(*args, **kwargs)
+
+            return retrying(in_transaction, retries)
+
+        if retries < 0:
+            raise InvalidArgumentError(f"retries is 0 or more; {retries} was given")
+        return decorate if function is None else decorate(function)
+
+    def current_transaction(self) -> _core.View | None:
+        """The view or transaction that is open in this thread and task, or None."""
+        return _core.current_transaction()
+
+    # ---- handlers
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        own: Dispatcher | None = self.__dict__.get("_own_dispatcher")
+        return own if own is not None else self.__dict__.setdefault("_own_dispatcher", Dispatcher(self))
+
+    def registerOnTransactionHandler(self, handler: Callable[..., object]) -> None:
+        """Have handler(writes, set_adds, set_removes, tid) called for every transaction that changes what is here.
+
+        It is called on one thread of this connection, in order, when views see the change: a view opened in it is at
+        `tid` or later. A handler that is slow is told of several transactions at once. It must not wait for this
+        connection (BlockingCallError); what it raises is logged. While a subscription completes it is called with
+        nothing but a tid.
+
+        Args:    handler: writes: {ObjectFieldId: canonical bytes, or None where it was deleted};
+                 set_adds, set_removes: {IndexId: identities that the index value gained or lost}.
+        Raises:  DisconnectedException.
+        """
+        if not callable(handler):
+            raise InvalidArgumentError(f"a handler is a function; {handler!r} was given")
+        self._dispatcher.add_handler(handler)
+
+    def dropTransactionHandler(self, handler: Callable[..., object]) -> None:
+        """Do not call a handler any more; nothing when it is not registered. It may be running just now."""
+        self._dispatcher.drop_handler(handler)
+
+    @property
+    def lostCommits(self) -> int:
+        """How many unconfirmed commits were refused, or without an outcome when the connection ended."""
+        return self._dispatcher.losses
+
+    def _expect_result(self, callback: Callable[[TransactionResult], object]) -> int:
+        """Called by the core before a commit with onConfirmed."""
+        return self._dispatcher.expect(callback, self)
+
+    def _expect_losses(self) -> None:
+        """Called by the core before the first unconfirmed commit."""
+        self._dispatcher.start()
 
     # ---- the line itself
 
@@ -240,6 +349,7 @@ class DatabaseConnection(_core.Connection):
 
         Raises: FlushTimeoutError, DisconnectedException.
         """
+        self._check_may_wait("flush()")
         self._flush(_seconds(timeout))
 
     def waitForCondition(
@@ -252,8 +362,9 @@ class DatabaseConnection(_core.Connection):
         Returns: whether the condition held before the timeout.
         Raises:  DisconnectedException; whatever cond raises.
         """
+        self._check_may_wait("waitForCondition()")
         end = None if timeout is None else time.monotonic() + timeout
-        longest = _LONG_S if maxSleepTime is None else max(0.0, maxSleepTime)
+        longest = _LONG_S if maxSleepTime is None else max(_SHORTEST_SLEEP_S, maxSleepTime)
         while True:
             step = self._step()
             with self.view():
@@ -265,15 +376,34 @@ class DatabaseConnection(_core.Connection):
             self._wait_for_step(step, left)
 
     def waitForTransactionId(self, tid: int, timeout: float | None = None) -> None:
-        """Wait until views see transaction `tid`. Raises TimeoutError, DisconnectedException."""
-        if not self.waitForCondition(lambda: self._transaction_id() >= tid, timeout, maxSleepTime=0.05):
-            raise FlushTimeoutError(
-                f"transaction {tid} did not arrive in time; the last one is {self._transaction_id()}"
-            )
+        """Wait until views see transaction `tid`.
+
+        A transaction that changed nothing this connection covers is waited for as well: the server is asked for it once;
+        of one that comes later the next heartbeat tells at the latest.
+
+        Raises:  FlushTimeoutError, DisconnectedException.
+        """
+        self._check_may_wait("waitForTransactionId()")
+        if self._transaction_id() < tid:
+            self._request_flush()
+        seen = self._wait_for_transaction(tid, 1e9 if timeout is None else max(0.0, timeout))
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)
+        if seen >= tid:
+            return
+        raise FlushTimeoutError(f"transaction {tid} did not arrive in time; the last one is {seen}")
 
     def currentTransactionId(self) -> int:
         """The last transaction of the server that this connection knows of."""
         return int(self._transaction_id())
+
+    def currentTransactionIdForType(self, t: type) -> int:
+        """The last transaction that this connection knows to have changed objects of a type; 0 when there was none."""
+        return int(self._touched_at(t))
+
+    def currentTransactionIdForSchema(self, schema: Schema) -> int:
+        """The last transaction that this connection knows to have changed objects of a schema; 0 when there was none."""
+        return max((self.currentTransactionIdForType(t) for t in schema._database_types()), default=0)
 
     def getConnectionMetadata(self) -> dict[str, Any]:
         """Facts of a TLS connection: peername and sockname, each (host, port), and the certificate's fingerprint."""

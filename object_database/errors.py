@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "AuthenticationError",
+    "BlockingCallError",
     "CommitTimeoutError",
     "ConnectTimeoutError",
     "DisconnectedException",
     "FlushTimeoutError",
+    "FutureTransactionError",
     "InternalError",
     "InvalidArgumentError",
     "LookupTypeError",
@@ -160,6 +162,19 @@ class ViewStateError(ObjectDatabaseError):
 
 class SnapshotTooOldError(ObjectDatabaseError):
     """A view of a version that is no longer kept."""
+
+    hint = "only versions that a view holds open, and the latest one, are kept"
+
+
+# AssertionError: what the reference's view(tid) raised.
+class FutureTransactionError(ObjectDatabaseError, AssertionError):
+    """A view of a transaction that has not arrived here."""
+
+    hint = "db.waitForTransactionId(tid) waits for it"
+
+
+class BlockingCallError(ObjectDatabaseError, RuntimeError):
+    """A call that waits for a connection, on the thread that runs the handlers of that connection."""
 
 
 class ValueTypeError(ObjectDatabaseError, TypeError):

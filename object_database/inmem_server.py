@@ -14,6 +14,11 @@ class InMemServer(Server):
     """`with InMemServer(auth_token="t") as server: db = server.connect("t")`. Arguments as of Server."""
 
     def __init__(
-        self, kvstore: InMemoryPersistence | None = None, auth_token: str = "", transactionWatcher: Any = None
+        self,
+        kvstore: InMemoryPersistence | None = None,
+        auth_token: str = "",
+        transactionWatcher: Any = None,
+        *,
+        memory_max: int | None = None,
     ):
-        super().__init__(kvstore, auth_token, transactionWatcher)
+        super().__init__(kvstore, auth_token, transactionWatcher, memory_max)

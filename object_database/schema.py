@@ -57,6 +57,8 @@ _Class = TypeVar("_Class", bound=type)
 # A field of one of these names could not be read. (`snapshot` and `Row` are no such names: there the field wins.)
 _RESERVED_FIELDS = frozenset(name for name in dir(_core.Object) if not name.startswith("__"))
 _EXISTS = " exists"  # the hidden field and index that every type has, as far as definitions list it
+_WRAPPED = ("fget", "fset", "fdel", "func", "__func__", "__wrapped__")  # where decorators keep what they decorate
+_WRAPPERS_MAX = 64  # an object that has every attribute would never end
 _MACHINERY = frozenset({"__dict__", "__weakref__", "__slots__", "_abc_impl"})  # of the class itself; no members
 _NO_DEFAULT: Any = object()
 
@@ -184,7 +186,7 @@ def SubscribeLazilyByDefault(cls: _Class) -> _Class:
     return cls
 
 
-def indexValueFor(type: Any, value: Any, serializationContext: Any = None) -> IndexValue:
+def indexValueFor(type: Any, value: Any, serializationContext: Any = None) -> IndexValue:  # noqa: A002 (its old name)
     """The bytes of a value as an index holds it: byte order is the order of the values (D38).
 
     Args:    type: a field's type, or tuple[...] of several for a composite index; what Schema.indexType() gives.
@@ -243,11 +245,11 @@ def _row_class(database_type: type) -> Any:
     """A name that a NamedTuple cannot have, `_x` or `class`, is `_` and its position there."""
     if database_type not in _row_classes:
         fields = _definitions[database_type].fields
-        made = namedtuple(database_type.__name__, list(fields), rename=True, module=database_type.__module__)
+        made = namedtuple(database_type.__name__, list(fields), rename=True, module=database_type.__module__)  # type: ignore[misc]
         made.__qualname__ = f"{database_type.__qualname__}.Row"
         made.__doc__ = f"What a {database_type.__name__} was at one time: the values of its fields."
         made.__annotations__ = dict(zip(made._fields, (field.annotation for field in fields.values()), strict=True))
-        _row_classes[database_type] = made
+        _row_classes.setdefault(database_type, made)  # another thread may have been first
     return _row_classes[database_type]
 
 
@@ -296,7 +298,8 @@ _DOCUMENTED_FIELDS = 20  # of a type that says nothing of itself: more would be 
 def _generated_doc(name: str, definition: _Definition) -> str:
     def shown(field_name: str, field: _Field) -> str:
         default = "" if field.default is _NO_DEFAULT else f" = {field.default!r}"
-        return f"{field_name}: {'None' if field.spec == 'none' else getattr(field.annotation, '__name__', field.annotation)}{default}"
+        type_name = "None" if field.spec == "none" else getattr(field.annotation, "__name__", repr(field.annotation))
+        return f"{field_name}: {type_name}{default}"
 
     parts = [shown(*item) for item in list(definition.fields.items())[:_DOCUMENTED_FIELDS]]
     return f"{name}({', '.join(parts)}{', ...' if len(definition.fields) > _DOCUMENTED_FIELDS else ''})"
@@ -515,8 +518,8 @@ def _build(schema: Schema, cls: type, database_type: type, caller: types.FrameTy
 
 
 def _has_its_own(cls: type, name: str) -> bool:
-    """Whether the class, or an ordinary one that it derives from, has a member of this name."""
-    return any(name in base.__dict__ for base in cls.__mro__ if base not in _definitions)
+    """Whether the class or one that it derives from was written with a member of this name."""
+    return any(name in (_definitions[base].members if base in _definitions else base.__dict__) for base in cls.__mro__)
 
 
 def _bases(schema: Schema, cls: type) -> tuple[type, ...]:
@@ -611,16 +614,24 @@ def _is_method(member: Any) -> bool:
 
 
 def _rebind_super(member: Any, old: type, new: type) -> None:
-    """Zero-argument super() looks into a cell that holds the class as it was written; now it is the database type."""
-    functions: tuple[Callable[..., Any] | None, ...]
-    if isinstance(member, property):
-        functions = (member.fget, member.fset, member.fdel)
-    else:
-        functions = (getattr(member, "__func__", member),)
-    for function in functions:
-        for cell in getattr(function, "__closure__", None) or ():
+    """Zero-argument super() looks into a cell that holds the class as it was written; now it is the database type.
+
+    All methods of a class share the cell. A decorated one holds the function it was written as: in its closure, or as
+    an attribute, as property, staticmethod, partialmethod and whatever uses functools.wraps do.
+    """
+    unvisited, seen = [member], set[int]()
+    while unvisited and len(seen) < _WRAPPERS_MAX:
+        part = unvisited.pop()
+        if id(part) in seen or isinstance(part, type):
+            continue
+        seen.add(id(part))
+        unvisited += [inside for name in _WRAPPED if (inside := getattr(part, name, None)) is not None]
+        for cell in (part.__closure__ or ()) if isinstance(part, types.FunctionType) else ():
             try:
-                if cell.cell_contents is old:
-                    cell.cell_contents = new
+                inside = cell.cell_contents
             except ValueError:  # an empty cell
                 continue
+            if inside is old:
+                cell.cell_contents = new
+            elif isinstance(inside, types.FunctionType) or hasattr(inside, "__wrapped__"):
+                unvisited.append(inside)

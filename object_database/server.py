@@ -19,10 +19,20 @@ class Server:
     Args:    auth_token: what clients must know.
              kvstore: where objects live: None or an InMemoryPersistence() of its own, both mean in memory.
              transactionWatcher: None.
+             memory_max: bytes that the objects may take with their indexes; None for no limit. A commit that would take
+             more raises ServerError; deletions, and whatever takes no more than before, go through.
     """
 
+    # What tests and tools set in classes of their own.
+    _HANDSHAKE_S: float = _core.HANDSHAKE_S  # for TLS, and again for authentication (D30)
+    _CONFLICT_WINDOW: int = _core.CONFLICT_WINDOW  # bytes (D14)
+
     def __init__(
-        self, kvstore: InMemoryPersistence | None = None, auth_token: str = "", transactionWatcher: Any = None
+        self,
+        kvstore: InMemoryPersistence | None = None,
+        auth_token: str = "",
+        transactionWatcher: Any = None,
+        memory_max: int | None = None,
     ):
         if kvstore is not None and not isinstance(kvstore, InMemoryPersistence):
             raise InvalidArgumentError(
@@ -35,7 +45,10 @@ class Server:
         if not isinstance(auth_token, str):
             raise InvalidArgumentError("the token is a str")
         self._store = kvstore
+        if memory_max is not None and (not isinstance(memory_max, int) or not 0 < memory_max < 2**63):
+            raise InvalidArgumentError(f"memory_max is a number of bytes above 0, or None; {memory_max!r} was given")
         self._auth_token = auth_token
+        self._memory_max = memory_max
         self._core: _core.Server | None = None
 
     def start(self) -> None:
@@ -47,7 +60,13 @@ class Server:
             raise ServerStateError("this server was started already")
         if self._store is not None:
             self._store._claim(self)
-        self._core = _core.start_server(self._auth_token, getHeartbeatInterval())
+        self._core = _core.start_server(
+            self._auth_token,
+            getHeartbeatInterval(),
+            memory_max=self._memory_max,
+            handshake_s=self._HANDSHAKE_S,
+            conflict_window=self._CONFLICT_WINDOW,
+        )
 
     def stop(self) -> None:
         """Say farewell to every client and end. Idempotent."""

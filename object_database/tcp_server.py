@@ -44,6 +44,7 @@ class TcpServer(Server):
              ssl_context: None for a certificate made for this process, or util.sslContextFromCertPath(cert, key),
                  or util.generateSslContext().
              auth_token: what clients must know; not empty.
+             memory_max: bytes that the objects may take with their indexes; None for no limit.
     Raises:  InvalidArgumentError: an empty token, a bad address or certificate.
              ServerError, from start(): the port is taken or not allowed.
     """
@@ -56,6 +57,8 @@ class TcpServer(Server):
         ssl_context: CertificateFiles | None = None,
         auth_token: str = "",
         transactionWatcher: Any = None,
+        *,
+        memory_max: int | None = None,
     ):
         if not auth_token:
             raise InvalidArgumentError("a server on the network needs a token that is not empty")
@@ -64,7 +67,7 @@ class TcpServer(Server):
                 "ssl_context takes None or what util.sslContextFromCertPath(cert, key) gives: "
                 "the private key of an ssl.SSLContext cannot be read back (D32)"
             )
-        super().__init__(mem_store, auth_token, transactionWatcher)
+        super().__init__(mem_store, auth_token, transactionWatcher, memory_max)
         self.host = host
         self.port = _checked_port(port)
         self._certificate = ssl_context

@@ -13,6 +13,13 @@ namespace odb {
 using Bytes = std::string;
 using BytesView = std::string_view;
 
+/// What the allocator takes for a block: a head, and no less than a small one. For counting memory, not to be exact.
+constexpr size_t allocated_bytes(size_t size) {
+  constexpr size_t kHead = 8, kStep = 16, kLeast = 32;
+  size_t rounded = (size + kHead + kStep - 1) / kStep * kStep;
+  return rounded < kLeast ? kLeast : rounded;
+}
+
 /// 64-bit hash of a byte string, the same on every machine: eight bytes a round through mix_hash.
 inline uint64_t hash_bytes(BytesView bytes, uint64_t seed = 0) {
   uint64_t h = mix_hash(seed ^ (bytes.size() * 0x9e3779b97f4a7c15ULL));

@@ -90,7 +90,7 @@ CommitSeq ClientCore::commit(const Batch& batch) {
   for (const Bytes& part : batch.records)
     each_piece(part, [&](BytesView records) { send(CommitPart{seq, records, {}}); });
   for (const Bytes& part : batch.reads) each_piece(part, [&](BytesView reads) { send(CommitPart{seq, {}, reads}); });
-  send(CommitEnd{seq, batch.as_of, false});
+  send(CommitEnd{seq, batch.as_of, batch.no_log});
   return seq;
 }
 
@@ -256,7 +256,7 @@ void ClientCore::on(const Section& section) {
     if (section.tid <= store_->published().tid)
       return breach("transaction " + std::to_string(section.tid.value) + " came after it was said to be here");  // C3
     section_tid_ = section.tid;
-    store_->begin();
+    begin_step();
   } else if (section.tid != section_tid_) {
     return breach("sections of two transactions are mixed");
   }
@@ -267,8 +267,24 @@ void ClientCore::on(const Section& section) {
   }
   if (!records.is_ok()) return breach("malformed records");
   if (!section.is_last) return;
-  store_->publish(section.tid);  // C5
   section_tid_ = {};
+  publish_step(section.tid);  // C5
+}
+
+void ClientCore::begin_step() {
+  changes_.reset();
+  if (is_collecting_) changes_.emplace();
+  store_->record_changes(changes_ ? &*changes_ : nullptr);
+  store_->begin();
+}
+
+void ClientCore::publish_step(TransactionId tid) {
+  store_->publish(tid);
+  if (!changes_) return;
+  changes_->tid = tid;
+  store_->record_changes(nullptr);
+  events_.on_changes(std::move(*changes_));
+  changes_.reset();
 }
 
 /// D22: what is covered is applied; what belongs to a subscription on its way is staged.
@@ -354,9 +370,9 @@ void ClientCore::on(const Complete& complete) {
     store_->table(wanted.type)->join();
     store_->advance(complete.through);
   } else {
-    store_->begin();
+    begin_step();
     finish(wanted);
-    store_->publish(complete.through);
+    publish_step(complete.through);
   }
   events_.on_answer(complete.request, Status::ok());
 }

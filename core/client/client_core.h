@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ class ClientEvents {
   /// A request is fulfilled, or refused.
   virtual void on_answer(RequestId request, const Status& status) = 0;
   virtual void on_commit_result(const CommitResult& result) = 0;
+  /// After a step that was noted, see collect_changes(). A subscription's completion is one without a change.
+  virtual void on_changes(ChangeSet changes) = 0;
   /// The last call. Unanswered requests and commits will not be answered.
   virtual void on_closed(const Status& reason) = 0;
 };
@@ -64,6 +67,8 @@ class ClientCore {
   /// Sends a transaction. Its result carries the number returned.
   CommitSeq commit(const Batch& batch);
   void flush(RequestId request);
+  /// Whether on_changes() is called, from the next step on.
+  void collect_changes(bool is_wanted) { is_collecting_ = is_wanted; }
   /// Leaves on purpose.
   void leave();
 
@@ -110,6 +115,8 @@ class ClientCore {
   void finish(const SubscriptionKey& wanted);
   Status define(const MappedType& type, const std::map<std::string, TypeId>& numbers);
   bool add_block(ObjectId begin);
+  void begin_step();
+  void publish_step(TransactionId tid);
   /// Whether a definition or flush was made and waits for its answer, which it now has.
   bool is_answer_to(MessageKind kind, RequestId request);
   void breach(std::string what);
@@ -142,6 +149,8 @@ class ClientCore {
   Instant last_heard_, last_sent_;
   int64_t heartbeat_us_ = limits::kHeartbeatUs;
   Record scratch_record_;
+  bool is_collecting_ = false;
+  std::optional<ChangeSet> changes_;  // of the step begun
 };
 
 }  // namespace odb

@@ -31,6 +31,9 @@ struct Told : ClientEvents {
     lines.push_back("result " + std::to_string(result.seq.value) + " " +
                     std::to_string(static_cast<int>(result.outcome)));
   }
+  void on_changes(ChangeSet changes) override {
+    lines.push_back("changes at " + std::to_string(changes.tid.value) + ": " + std::to_string(changes.count()));
+  }
   void on_closed(const Status& reason) override {
     ODB_CHECK(!closed.has_value());
     closed = reason;
@@ -337,7 +340,7 @@ BOOST_AUTO_TEST_CASE(a_commit_travels_in_parts_and_its_result_is_told_after_its_
 BOOST_AUTO_TEST_CASE(a_part_that_no_frame_could_carry_is_cut) {
   be_welcome();
   said();
-  core.commit(Batch{{}, {Bytes(limits::kFrameBytesMax + 10, 'x')}, {}});
+  core.commit(Batch{{}, {Bytes(limits::kFrameBytesMax + 10, 'x')}, {}, false});
   size_t bytes = 0;
   for (const KeptFrame& frame : frames_in(core.take_output()))
     if (frame.is<CommitPart>()) bytes += frame.as<CommitPart>().records.size();
@@ -473,8 +476,8 @@ const Misdeed kMisdeeds[] = {
     {"the result of no commit", [](ClientFixture& f) { f.hear(CommitResult{}); }},
     {"a result that comes twice",
      [](ClientFixture& f) {
-       f.core.commit(Batch{TransactionId{10}, {Records().erase(1).bytes}, {}});
-       f.core.commit(Batch{TransactionId{10}, {Records().erase(1).bytes}, {}});
+       f.core.commit(Batch{TransactionId{10}, {Records().erase(1).bytes}, {}, false});
+       f.core.commit(Batch{TransactionId{10}, {Records().erase(1).bytes}, {}, false});
        CommitResult result;
        result.seq = CommitSeq{1};
        f.hear(result), f.hear(result);

@@ -11,7 +11,6 @@ namespace odb {
 namespace {
 
 constexpr size_t kClaimPrefixBytes = 8;
-constexpr size_t kShownBytesMax = 100;  // of one value in a message: its beginning says enough
 
 Bytes claim_prefix(TypeId type, IndexId index) {
   Bytes out;
@@ -32,8 +31,8 @@ std::string show_values(const Table& table, const IndexLayout& index, const Row&
   for (FieldId field : index.fields) {
     Result<Value> value = decode(table.value_of(row, field), Mode::kValue);
     std::string shown = value.is_ok() ? show(value.value()) : "?";
-    if (shown.size() > kShownBytesMax) {
-      size_t size = kShownBytesMax;
+    if (shown.size() > limits::kShownBytesMax) {
+      size_t size = limits::kShownBytesMax;
       while ((static_cast<uint8_t>(shown[size]) & 0xc0) == 0x80) --size;  // not within a character
       shown.replace(size, std::string::npos, "...");
     }
@@ -45,30 +44,29 @@ std::string show_values(const Table& table, const IndexLayout& index, const Row&
 
 }  // namespace
 
-Status CommitEngine::validate_shape(const CommitRequest& request) const {
+Status CommitEngine::validate_record(const Record& record, Validation& validation) const {
+  const Table* table = store_.table(record.type);
+  if (table == nullptr) return protocol_error("write to unknown type " + std::to_string(record.type.value));
+  if (!validation.written.insert(record.object).second) return protocol_error("a commit has one record for an object");
+  if (validation.written.size() > limits::kTransactionWritesMax)
+    return protocol_error("a commit of more than " + std::to_string(limits::kTransactionWritesMax) + " objects");
+  if (record.op == Op::kWhole) return protocol_error("a commit holds creations, updates and deletions only");
+  for (const FieldValue& value : record.fields) {
+    const FieldLayout* field = table->layout().field(value.field);
+    if (field == nullptr) return protocol_error("write to unknown field " + std::to_string(value.field.value));
+    if (!value.value.empty() && !field->type.holds(value.value))
+      return protocol_error("value of " + table->layout().qualified_name() + "." + field->name + " is not a " +
+                            field->type.text());
+  }
+  return Status::ok();
+}
+
+Status CommitEngine::validate_rest(const CommitRequest& request, const Validation& validation) const {
   if (request.as_of > last_tid())
     return protocol_error("commit as of transaction " + std::to_string(request.as_of.value) +
                           ", which has not happened");
   auto table_of = [&](TypeId type) { return store_.table(type); };
-  RecordReader records(request.records);
-  boost::unordered_flat_set<ObjectId, HashId> written;
-  for (Record record; records.next(record);) {
-    const Table* table = table_of(record.type);
-    if (table == nullptr) return protocol_error("write to unknown type " + std::to_string(record.type.value));
-    if (!written.insert(record.object).second) return protocol_error("a commit has one record for an object");
-    if (record.op == Op::kWhole) return protocol_error("a commit holds creations, updates and deletions only");
-    for (const FieldValue& value : record.fields) {
-      const FieldLayout* field = table->layout().field(value.field);
-      if (field == nullptr) return protocol_error("write to unknown field " + std::to_string(value.field.value));
-      if (!value.value.empty() && !field->type.holds(value.value))
-        return protocol_error("value of " + table->layout().qualified_name() + "." + field->name + " is not a " +
-                              field->type.text());
-    }
-  }
-  if (!records.is_ok()) return protocol_error("malformed records in a commit");
-  if (written.empty()) return protocol_error("commit without a write");
-  if (written.size() > limits::kTransactionWritesMax)
-    return protocol_error("a commit of more than " + std::to_string(limits::kTransactionWritesMax) + " objects");
+  if (validation.written.empty()) return protocol_error("commit without a write");
   ReadsReader reads(request.reads);
   for (Read read; reads.next(read);) {
     const Table* table = table_of(read.type);
@@ -84,20 +82,32 @@ Status CommitEngine::validate_shape(const CommitRequest& request) const {
 const std::vector<DecidedCommit>& CommitEngine::start_group(size_t commits_max) {
   ODB_CHECK(!is_in_flight());
   last_planned_ = last_tid();
-  for (; !waiting_.empty() && group_.size() < commits_max; waiting_.pop_front()) {
+  size_t bytes = 0;
+  for (bool is_last = commits_max == 0; !waiting_.empty() && !is_last;) {
+    bytes += waiting_.front().bytes();
+    is_last = waiting_.size() == 1 || group_.size() + 1 == commits_max || bytes >= limits::kGroupBytesMax;
     group_.push_back({std::move(waiting_.front()), Verdict::kAccepted, {}, {}});
-    decide(group_.back(), plans_.emplace_back());
+    waiting_.pop_front();
+    decide(group_.back(), plans_.emplace_back(), is_last);
   }
   return group_;
 }
 
-void CommitEngine::decide(DecidedCommit& commit, Plan& plan) {
-  if (!check_reads(commit) || !plan_writes(commit, plan) || !check_unique(commit, plan)) {
+/// Nobody asks for what the last member of a group will do, so it is not put into the overlay: with large transactions
+/// that is a quarter of the work.
+void CommitEngine::decide(DecidedCommit& commit, Plan& plan, bool is_last) {
+  if (commit.request.was_dropped) {
+    commit.verdict = Verdict::kTooMuchAtOnce;
+    return;
+  }
+  if (!check_reads(commit) || !plan_writes(commit, plan) || !check_unique(commit, plan) || !check_memory(commit, plan)) {
     for (PlannedWrite& write : plan.writes) Row::destroy(write.row);
     plan = {};
     return;
   }
   commit.tid = last_planned_ = TransactionId{last_planned_.value + 1};  // C3
+  if (is_last) return;
+  planned_growth_ += plan.growth;
   for (const PlannedWrite& write : plan.writes) planned_rows_[write.object] = {write.table, write.row};
   for (KeyHash key : plan.keys) planned_keys_[key] = commit.tid;
   for (const auto& [claim, object] : plan.claims) planned_claims_[claim] = object;
@@ -170,6 +180,7 @@ bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
   RecordReader records(commit.request.records);
   Record& record = scratch_record_;
   std::set<TypeId> changed_sets;
+  ObjectId last_page;
   while (records.next(record)) {
     Table& table = *store_.table(record.type);
     const Row* before = row_now(table, record.object);
@@ -190,6 +201,11 @@ bool CommitEngine::plan_writes(DecidedCommit& commit, Plan& plan) {
       commit.verdict = Verdict::kRowTooLarge;
       commit.decisive = {DecisiveKey::Kind::kExistence, record.type, record.object, 0, {}, {}, {}};
       return false;
+    }
+    plan.growth += static_cast<int64_t>(Row::live_bytes(after)) - static_cast<int64_t>(Row::live_bytes(before));
+    if (before == nullptr && last_page.value != (record.object.value >> 6)) {
+      last_page.value = record.object.value >> 6;
+      plan.growth += static_cast<int64_t>(table.page_bytes_missing(record.object));
     }
     if (record.op == Op::kUpdate) {
       for (const FieldValue& value : record.fields)
@@ -259,6 +275,14 @@ std::optional<ObjectId> CommitEngine::holder_of(const Table& table, IndexId inde
   return holder;
 }
 
+/// What takes no more than before always goes, so that a full server can be emptied.
+bool CommitEngine::check_memory(DecidedCommit& commit, const Plan& plan) {
+  int64_t planned = static_cast<int64_t>(store_.bytes()) + planned_growth_ + plan.growth;
+  if (plan.growth <= 0 || planned <= 0 || static_cast<size_t>(planned) <= memory_bytes_max_) return true;
+  commit.verdict = Verdict::kNoMemory;
+  return false;
+}
+
 /// D13: a write to an object that is not there is a conflict if the object was deleted after as_of, else an error.
 bool CommitEngine::refuse_absent(DecidedCommit& commit, const Record& record) {
   DecisiveKey existence{DecisiveKey::Kind::kExistence, record.type, record.object, 0, {}, {}, {}};
@@ -279,6 +303,9 @@ void CommitEngine::add_index_keys(const Table& table, const Row* before, const R
     if (key_before_ == key_after_) continue;
     if (before != nullptr) plan.keys.push_back(index_key_hash(table.id(), IndexId{i}, key_before_));
     if (!after->is_tombstone) plan.keys.push_back(index_key_hash(table.id(), IndexId{i}, key_after_));
+    if (memory_bytes_max_ == SIZE_MAX) continue;
+    if (before != nullptr) plan.growth -= static_cast<int64_t>(table.entry_bytes(IndexId{i}, key_before_));
+    if (!after->is_tombstone) plan.growth += static_cast<int64_t>(table.entry_bytes(IndexId{i}, key_after_));
   }
 }
 
@@ -300,6 +327,8 @@ void CommitEngine::drop_overlay() {
       if (write.row != nullptr) Row::destroy(write.row);
     }
   }
+  for (const DecidedCommit& commit : group_) pending_bytes_ -= commit.request.bytes();
+  planned_growth_ = 0;
   group_.clear();
   plans_.clear();
   planned_rows_.clear();

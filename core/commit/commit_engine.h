@@ -10,10 +10,12 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <optional>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/commit/conflict_set.h"
 #include "core/store/store.h"
 #include "core/view/read_set.h"
@@ -28,7 +30,9 @@ enum class Verdict : uint8_t {
   kRefusedByStore,
   kIdentityInUse,
   kRowTooLarge,
-  kUniqueViolation
+  kUniqueViolation,
+  kTooMuchAtOnce,  ///< it was not kept: uploads of others took all the room
+  kNoMemory,       ///< the store would grow beyond its limit
 };
 
 /// The key that decided against a transaction.
@@ -52,6 +56,18 @@ struct CommitRequest {
   TransactionId as_of;
   Bytes records;
   Bytes reads;
+  bool was_dropped = false;  ///< its parts were not kept; it only waits for its turn to be told so
+
+  size_t bytes() const { return records.size() + reads.size(); }
+};
+
+/// What is known of the records of a commit while its parts come in: they are validated as they come, so that the end
+/// of a large commit does not hold up those of others.
+struct Validation {
+  size_t good_bytes = 0;                    // whole records, all of them as they should be
+  size_t next_try_at = limits::kTurnBytes;  // when so much is there it is worth to look again
+  boost::unordered_flat_set<ObjectId, HashId> written;
+  Record scratch;
 };
 
 struct DecidedCommit {
@@ -63,7 +79,8 @@ struct DecidedCommit {
 
 class CommitEngine {
  public:
-  CommitEngine(Store& store, size_t conflict_window_bytes) : store_(store), conflicts_(conflict_window_bytes) {}
+  CommitEngine(Store& store, size_t conflict_window_bytes, size_t memory_bytes_max = SIZE_MAX)
+      : store_(store), conflicts_(conflict_window_bytes), memory_bytes_max_(memory_bytes_max) {}
   CommitEngine(const CommitEngine&) = delete;
   CommitEngine& operator=(const CommitEngine&) = delete;
   ~CommitEngine() { drop_overlay(); }
@@ -71,15 +88,30 @@ class CommitEngine {
   /// Whether the bytes are records and reads that fit the catalogue. `owns(type, object)` tells whether the committer
   /// may create such an object. A commit that fails here is a breach of the protocol.
   template <class Owns>
-  Status validate(const CommitRequest& request, Owns&& owns) const;
+  Status validate(const CommitRequest& request, Owns&& owns) const {
+    Validation validation;
+    return validate(request, validation, owns);
+  }
+  /// The same, going on from what validate_part() has seen of this request.
+  template <class Owns>
+  Status validate(const CommitRequest& request, Validation& validation, Owns&& owns) const;
+  /// The records that have come so far, as far as they are whole. Parts are cut anywhere, so the last record may be
+  /// looked at more than once: at most every time that what follows the good ones has doubled.
+  template <class Owns>
+  Status validate_part(BytesView records, Validation& validation, Owns&& owns) const;
 
-  /// REQUIRES: validate() said yes.
-  void submit(CommitRequest request) { waiting_.push_back(std::move(request)); }
+  /// REQUIRES: validate() said yes, or was_dropped.
+  void submit(CommitRequest request) {
+    pending_bytes_ += request.bytes();
+    waiting_.push_back(std::move(request));
+  }
+  /// Of commits that are submitted and not yet decided.
+  size_t pending_bytes() const { return pending_bytes_; }
   bool has_waiting() const { return !waiting_.empty(); }
   bool is_in_flight() const { return !group_.empty(); }
   size_t waiting_count() const { return waiting_.size(); }
 
-  /// Checks what waits, up to `commits_max`, as one group. REQUIRES: none is in flight.
+  /// Checks what waits, up to `commits_max` and kGroupBytesMax, as one group. REQUIRES: none is in flight.
   /// The accepted members are what has to be persisted, in order.
   const std::vector<DecidedCommit>& start_group(size_t commits_max);
   /// Ends the group in flight: recorded in the store when it was persisted, else dropped.
@@ -103,18 +135,23 @@ class CommitEngine {
     std::vector<PlannedWrite> writes;
     std::vector<KeyHash> keys;
     Claims claims;
+    int64_t growth = 0;  // of the store's bytes, about
   };
 
   using Rows = boost::unordered_flat_map<ObjectId, std::pair<const Table*, const Row*>, HashId>;
 
-  Status validate_shape(const CommitRequest& request) const;
-  void decide(DecidedCommit& commit, Plan& plan);
+  Status validate_record(const Record& record, Validation& validation) const;
+  Status validate_rest(const CommitRequest& request, const Validation& validation) const;
+  template <class Owns>
+  Status validate_records(BytesView records, Validation& validation, bool& is_whole, Owns&& owns) const;
+  void decide(DecidedCommit& commit, Plan& plan, bool is_last);
   bool check_reads(DecidedCommit& commit);
   bool check_key(DecidedCommit& commit, KeyHash hash, const DecisiveKey& key);
   bool plan_writes(DecidedCommit& commit, Plan& plan);
   bool check_unique(DecidedCommit& commit, Plan& plan);
   std::optional<ObjectId> holder_of(const Table& table, IndexId index, BytesView claim, ObjectId claimant,
                                     const Rows& own) const;
+  bool check_memory(DecidedCommit& commit, const Plan& plan);
   bool refuse_absent(DecidedCommit& commit, const Record& record);
   void add_index_keys(const Table& table, const Row* before, const Row* after, size_t first_index, Plan& plan);
   const Row* row_now(const Table& table, ObjectId object) const;
@@ -123,6 +160,8 @@ class CommitEngine {
 
   Store& store_;
   ConflictSet conflicts_;
+  const size_t memory_bytes_max_;
+  size_t pending_bytes_ = 0;
   std::deque<CommitRequest> waiting_;
   std::vector<DecidedCommit> group_;
   std::vector<Plan> plans_;  // parallel to group_
@@ -132,21 +171,44 @@ class CommitEngine {
   Claims planned_claims_;
   boost::unordered_flat_map<KeyHash, TransactionId> planned_keys_;
   std::vector<std::pair<TransactionId, ObjectId>> planned_writers_;
+  int64_t planned_growth_ = 0;
   Record scratch_record_;
   Read scratch_read_;
   Bytes key_before_, key_after_;
 };
 
 template <class Owns>
-Status CommitEngine::validate(const CommitRequest& request, Owns&& owns) const {
-  Status shape = validate_shape(request);
-  if (!shape.is_ok()) return shape;
-  RecordReader records(request.records);
-  for (Record record; records.next(record);) {
+Status CommitEngine::validate(const CommitRequest& request, Validation& validation, Owns&& owns) const {
+  bool is_whole = false;
+  Status status = validate_records(request.records, validation, is_whole, owns);
+  if (!status.is_ok()) return status;
+  return is_whole ? validate_rest(request, validation) : protocol_error("malformed records in a commit");
+}
+
+template <class Owns>
+Status CommitEngine::validate_part(BytesView records, Validation& validation, Owns&& owns) const {
+  if (records.size() < validation.next_try_at) return Status::ok();
+  bool is_whole = false;
+  Status status = validate_records(records, validation, is_whole, owns);
+  size_t left = records.size() - validation.good_bytes;
+  validation.next_try_at = records.size() + std::max(left, limits::kTurnBytes);
+  return status;
+}
+
+/// Goes on behind the good records. `is_whole`: nothing is left behind them now.
+template <class Owns>
+Status CommitEngine::validate_records(BytesView records, Validation& validation, bool& is_whole, Owns&& owns) const {
+  RecordReader reader(records.substr(validation.good_bytes));
+  Record& record = validation.scratch;
+  while (reader.next(record)) {
+    Status status = validate_record(record, validation);
+    if (!status.is_ok()) return status;
     if (record.op == Op::kCreate && !owns(record.type, record.object))
       return protocol_error("creation with identity " + std::to_string(record.object.value) +
                             ", which is not one that this connection may give to this type");
+    validation.good_bytes += record.bytes.size();
   }
+  is_whole = reader.is_ok();
   return Status::ok();
 }
 

@@ -94,19 +94,36 @@ class LinkedClient final : public Client {
 
   std::shared_ptr<Pending> define_schema(SchemaDefinition definition) override { return ask(std::move(definition)); }
   std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) override { return ask(std::move(wanted)); }
-  std::shared_ptr<Pending> commit(Batch batch) override { return ask(std::move(batch)); }
   std::shared_ptr<Pending> flush() override { return ask(FlushRequest{}); }
+  std::shared_ptr<Pending> collect_changes(bool is_wanted) override { return ask(CollectRequest{is_wanted}); }
+
+  bool commit(Submission& request, Pending::Deadline deadline, const std::function<bool()>& should_give_up) override {
+    if (!is_forked()) return link_->commit(request, deadline, should_give_up);
+    refuse_forked(request);
+    return true;
+  }
+  void commit_at_once(Submission request) override {
+    is_forked() ? refuse_forked(request) : link_->commit_at_once(std::move(request));
+  }
+  const std::shared_ptr<EventQueue>& events() const override { return link_->events(); }
 
   bool wait_for_step_above(Step seen, Pending::Deadline deadline) override {
     return is_forked() || link_->wait_for_step_above(seen, deadline);
   }
+  bool wait_for_transaction(TransactionId tid, Pending::Deadline deadline) override {
+    return is_forked() || link_->wait_for_transaction(tid, deadline);
+  }
+  bool is_forked() const override { return link_->loop().is_forked(); }
   std::optional<Status> closed() const override { return is_forked() ? forked() : link_->closed(); }
   void disconnect() override {
     if (!is_forked()) link_->disconnect();
   }
 
  private:
-  bool is_forked() const { return link_->loop().is_forked(); }
+  /// The queue is the parent's, and a lock of it may have been held at the fork: only those who wait are answered.
+  static void refuse_forked(const Submission& request) {
+    if (request.pending != nullptr) request.pending->answer(forked());
+  }
   std::shared_ptr<Pending> ask(ClientRequest request) {
     if (!is_forked()) return link_->request(std::move(request));
     auto pending = std::make_shared<Pending>();

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "core/client/client_core.h"
+#include "core/net/events.h"
 
 namespace odb {
 
@@ -43,6 +44,14 @@ class Pending {
   std::atomic<bool> is_claimed_{false};  // by the one that answers
   Status status_;
   CommitResult commit_result_;
+};
+
+/// A transaction on its way. Whoever wants to know what becomes of it waits for `pending` or gives a token, under which
+/// it comes out of the connection's EventQueue; with neither nobody is told, unless it is lost (EventQueue::lose).
+struct Submission {
+  Batch batch;
+  std::shared_ptr<Pending> pending;
+  uint64_t token = 0;  // 0: none
 };
 
 struct ConnectOptions {
@@ -80,15 +89,36 @@ class Client {
   // Requests: sent at once, answered later. After a disconnect they are answered with kDisconnected.
   virtual std::shared_ptr<Pending> define_schema(SchemaDefinition definition) = 0;
   virtual std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) = 0;
-  virtual std::shared_ptr<Pending> commit(Batch batch) = 0;
   virtual std::shared_ptr<Pending> flush() = 0;
+  /// Whether changes go into events(); answered once that holds for every later step.
+  virtual std::shared_ptr<Pending> collect_changes(bool is_wanted) = 0;
+
+  /// Takes a commit, which is then sent at once and answered later. While as many commits are unanswered as D19 allows
+  /// it waits, behind those that wait already; false, and `request` as it was, when the deadline came first or
+  /// `should_give_up`, asked about every 100 ms, says so.
+  virtual bool commit(Submission& request, Pending::Deadline deadline, const std::function<bool()>& should_give_up) = 0;
+  /// Takes it however many are unanswered: for the thread that takes events, which must not wait for itself.
+  virtual void commit_at_once(Submission request) = 0;
+  /// With a Pending, and without a deadline.
+  std::shared_ptr<Pending> commit(Batch batch) {
+    Submission request{std::move(batch), std::make_shared<Pending>()};
+    std::shared_ptr<Pending> pending = request.pending;
+    commit(request, std::nullopt, nullptr);
+    return pending;
+  }
+
+  virtual const std::shared_ptr<EventQueue>& events() const = 0;
 
   /// Waits until the store has a step above `seen`, so that something may look different; false when the deadline came
   /// first. Returns true at once when the connection is closed.
   virtual bool wait_for_step_above(Step seen, Pending::Deadline deadline) = 0;
+  /// Waits until the store is at transaction `tid`, likewise.
+  virtual bool wait_for_transaction(TransactionId tid, Pending::Deadline deadline) = 0;
 
   /// Why the connection ended; none while it lasts.
   virtual std::optional<Status> closed() const = 0;
+  /// Whether this process is a fork of the one that opened the connection.
+  virtual bool is_forked() const = 0;
   /// Leaves. Returns at once; everything that waits is answered with kDisconnected.
   virtual void disconnect() = 0;
 };

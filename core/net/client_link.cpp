@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kCloseBound{1000};
 constexpr int64_t kTickUsMax = 250'000, kTickUsMin = 5'000;
+constexpr milliseconds kGiveUpInterval{100};
 
 /// What a commit is refused for before it is sent: the server would close the connection over it.
 Status fault_of(const Batch& batch) {
@@ -31,6 +32,19 @@ Status fault_of(const Batch& batch) {
                                             std::to_string(limits::kTransactionBytesMax) + " are allowed"};
   if (batch.records.empty()) return {Code::kInvalidArgument, "a transaction without a write needs no commit"};
   return Status::ok();
+}
+
+/// Why an unconfirmed commit was lost, for the log.
+std::string refusal_of(const CommitResult& result) {
+  switch (result.outcome) {
+    case Outcome::kConflict:
+      return "somebody else wrote what it had read, in transaction " + std::to_string(result.written_at.value);
+    case Outcome::kTooOld: return "it read a version that is too old";
+    case Outcome::kNoSuchObject: return "it wrote an object that does not exist";
+    case Outcome::kServerError: return "the server could not carry it out: " + result.message;
+    default: break;  // the message says it
+  }
+  return result.message.empty() ? "refused by the server" : result.message;
 }
 
 /// The same of a subscription.
@@ -85,6 +99,54 @@ std::string ClientLink::last_failure() const {
   return dialer_ == nullptr ? std::string() : dialer_->last_failure();
 }
 
+bool ClientLink::commit(Submission& request, Pending::Deadline deadline, const std::function<bool()>& should_give_up) {
+  size_t bytes = request.batch.bytes();
+  std::unique_lock lock(mutex_);
+  if (closed_ || (line_.empty() && window_.has_room_for(bytes))) {
+    enqueue(std::move(request), bytes, lock);
+    return true;
+  }
+  uint64_t own = ++last_in_line_;
+  line_.push_back(own);
+  bool is_due = false;
+  while (true) {
+    auto slice = std::chrono::steady_clock::now() + kGiveUpInterval;
+    is_due = has_room_.wait_until(lock, deadline ? std::min(*deadline, slice) : slice,
+                                  [&] { return closed_ || (line_.front() == own && window_.has_room_for(bytes)); });
+    if (is_due || (deadline && std::chrono::steady_clock::now() >= *deadline)) break;
+    if (!should_give_up) continue;
+    lock.unlock();
+    bool is_given_up = should_give_up();
+    lock.lock();
+    if (is_given_up) break;
+  }
+  std::erase(line_, own);
+  if (!line_.empty()) has_room_.notify_all();  // somebody else is first now
+  if (is_due) enqueue(std::move(request), bytes, lock);
+  return is_due;
+}
+
+void ClientLink::commit_at_once(Submission request) {
+  size_t bytes = request.batch.bytes();
+  std::unique_lock lock(mutex_);
+  enqueue(std::move(request), bytes, lock);
+}
+
+/// REQUIRES: `lock` holds mutex_.
+void ClientLink::enqueue(Submission&& request, size_t bytes, std::unique_lock<std::mutex>& lock) {
+  if (closed_) {
+    Status reason = *closed_;
+    lock.unlock();
+    return answer({{}, std::move(request.pending), request.token, request.batch.as_of, bytes}, reason);
+  }
+  ++window_.commits;
+  window_.bytes += bytes;
+  bool was_empty = queue_.empty();
+  queue_.push_back({std::move(request), nullptr});
+  lock.unlock();
+  if (was_empty) loop_->post([self = shared_from_this()] { self->take_requests(); });
+}
+
 std::shared_ptr<Pending> ClientLink::request(ClientRequest request) {
   auto pending = std::make_shared<Pending>();
   bool was_empty;
@@ -102,9 +164,17 @@ std::shared_ptr<Pending> ClientLink::request(ClientRequest request) {
 }
 
 bool ClientLink::wait_for_step_above(Step seen, Pending::Deadline deadline) {
+  return wait_for_version(deadline, [seen](Version version) { return version.step > seen; });
+}
+
+bool ClientLink::wait_for_transaction(TransactionId tid, Pending::Deadline deadline) {
+  return wait_for_version(deadline, [tid](Version version) { return version.tid >= tid; });
+}
+
+bool ClientLink::wait_for_version(Pending::Deadline deadline, const std::function<bool(Version)>& is_awaited) {
   ++watchers_;
   std::unique_lock lock(mutex_);
-  auto has_news = [&] { return closed_ || core_->store()->published().step > seen; };
+  auto has_news = [&] { return closed_ || is_awaited(core_->store()->published()); };
   bool has_come = true;
   if (deadline) {
     has_come = stepped_.wait_until(lock, *deadline, has_news);
@@ -127,6 +197,7 @@ void ClientLink::disconnect() {
     closed_ = Status(Code::kDisconnected, "disconnected by this program");
   }
   stepped_.notify_all();
+  has_room_.notify_all();
   loop_->post([self = shared_from_this()] { self->leave(); });
 }
 
@@ -162,14 +233,18 @@ void ClientLink::take_requests() {
   guarded([this] {
     for (Queued& queued : taken_) carry_out(queued);
     send_output();
+    give_back_room();
   });
   taken_.clear();
 }
 
 void ClientLink::carry_out(Queued& queued) {
   if (is_over_ || core_ == nullptr) {
-    std::optional<Status> reason = closed();
-    return queued.pending->answer(reason ? *reason : Status(Code::kDisconnected, "not connected"));
+    std::optional<Status> closing = closed();
+    Status reason = closing ? *closing : Status(Code::kDisconnected, "not connected");
+    auto* request = std::get_if<Submission>(&queued.request);
+    if (request == nullptr) return queued.pending->answer(reason);
+    return answer({{}, std::move(request->pending), request->token, request->batch.as_of, 0}, reason);
   }
   if (auto* definition = std::get_if<SchemaDefinition>(&queued.request)) {
     core_->define_schema(expect(std::move(queued.pending)), std::move(*definition));
@@ -177,10 +252,19 @@ void ClientLink::carry_out(Queued& queued) {
     Status fault = fault_of(*wanted, core_->store()->table(wanted->type));
     if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
     core_->subscribe(expect(std::move(queued.pending)), std::move(*wanted));
-  } else if (auto* batch = std::get_if<Batch>(&queued.request)) {
-    Status fault = fault_of(*batch);
-    if (!fault.is_ok()) return queued.pending->answer(std::move(fault));
-    commits_.push_back({core_->commit(*batch), std::move(queued.pending)});
+  } else if (auto* request = std::get_if<Submission>(&queued.request)) {
+    SentCommit commit{{}, std::move(request->pending), request->token, request->batch.as_of, request->batch.bytes()};
+    Status fault = fault_of(request->batch);
+    if (!fault.is_ok()) {
+      ++answered_.commits;
+      answered_.bytes += commit.bytes;
+      return answer(commit, fault);
+    }
+    commit.seq = core_->commit(request->batch);
+    commits_.push_back(std::move(commit));
+  } else if (auto* collect = std::get_if<CollectRequest>(&queued.request)) {
+    core_->collect_changes(collect->is_wanted);
+    queued.pending->answer(Status::ok());
   } else {
     core_->flush(expect(std::move(queued.pending)));
   }
@@ -218,14 +302,31 @@ void ClientLink::on_received(BytesView bytes) {
     core_->received(bytes, monotonic_now());
     send_output();
     wake_watchers();
+    give_back_room();
   });
+}
+
+/// At once for all commits that were answered. Those who wait are woken when half of the window is free: to wake them
+/// for every single place would cost more than the commits.
+void ClientLink::give_back_room() {
+  if (answered_.commits == 0) return;
+  bool is_waited_for;
+  {
+    std::lock_guard lock(mutex_);
+    window_.commits -= answered_.commits;
+    window_.bytes -= answered_.bytes;
+    is_waited_for = !line_.empty() && window_.commits <= limits::kUnansweredCommitsMax / 2 &&
+                    window_.bytes <= limits::kUnansweredBytesMax / 2;
+  }
+  answered_ = {};
+  if (is_waited_for) has_room_.notify_all();
 }
 
 /// A watcher counts itself before it looks at the store, so one that is not counted yet will see the new step itself.
 void ClientLink::wake_watchers() {
   if (watchers_.load() == 0) return;
-  Step step = core_->store()->published().step;
-  if (step == std::exchange(last_step_, step)) return;
+  Version version = core_->store()->published();
+  if (version == std::exchange(last_version_, version)) return;
   { std::lock_guard lock(mutex_); }  // a watcher is now either before its look or inside its wait
   stepped_.notify_all();
 }
@@ -255,9 +356,31 @@ void ClientLink::on_answer(RequestId request, const Status& status) {
 void ClientLink::on_commit_result(const CommitResult& result) {
   auto at = std::ranges::lower_bound(commits_, result.seq, {}, &SentCommit::seq);
   if (at == commits_.end() || at->seq != result.seq) return;  // answered before
-  at->pending->answer(result);
+  SentCommit commit = std::move(*at);
   commits_.erase(at);  // the first one, unless a server answers out of order
+  ++answered_.commits;
+  answered_.bytes += commit.bytes;
+  if (commit.pending != nullptr) {
+    commit.pending->answer(result);
+  } else if (commit.token != 0) {
+    events_->put(CommitEvent{commit.token, commit.as_of, Status::ok(), result});
+  } else if (result.outcome != Outcome::kAccepted) {
+    events_->lose(1, refusal_of(result));
+  }
 }
+
+/// For a commit that the server gave no result of.
+void ClientLink::answer(const SentCommit& commit, const Status& status) {
+  if (commit.pending != nullptr) {
+    commit.pending->answer(status);
+  } else if (commit.token != 0) {
+    events_->put(CommitEvent{commit.token, commit.as_of, status, {}});
+  } else {
+    events_->lose(1, status.message());
+  }
+}
+
+void ClientLink::on_changes(ChangeSet changes) { events_->put(std::move(changes)); }
 
 void ClientLink::on_closed(const Status& reason) { end(reason); }
 
@@ -282,6 +405,7 @@ void ClientLink::end(const Status& reason) {
     dialer.swap(dialer_);
   }
   stepped_.notify_all();
+  has_room_.notify_all();
   tick_timer_.cancel();
   if (dialer != nullptr) dialer->abort();
   if (channel_ != nullptr) {
@@ -294,8 +418,15 @@ void ClientLink::end(const Status& reason) {
   }
   welcomed_->answer(answer);
   for (auto& [request, pending] : std::exchange(pendings_, {})) pending->answer(answer);
-  for (SentCommit& commit : std::exchange(commits_, {})) commit.pending->answer(answer);
-  for (Queued& each : queued) each.pending->answer(answer);
+  for (const SentCommit& commit : std::exchange(commits_, {})) this->answer(commit, answer);
+  for (Queued& each : queued) {
+    if (auto* request = std::get_if<Submission>(&each.request)) {
+      this->answer({{}, std::move(request->pending), request->token, request->batch.as_of, 0}, answer);
+    } else {
+      each.pending->answer(answer);
+    }
+  }
+  events_->end();
 }
 
 }  // namespace odb

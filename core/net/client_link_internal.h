@@ -26,7 +26,10 @@
 namespace odb {
 
 struct FlushRequest {};
-using ClientRequest = std::variant<SchemaDefinition, SubscriptionKey, Batch, FlushRequest>;
+struct CollectRequest {
+  bool is_wanted;
+};
+using ClientRequest = std::variant<SchemaDefinition, SubscriptionKey, Submission, FlushRequest, CollectRequest>;
 
 class ClientLink final : public ClientEvents, public ChannelEvents, public std::enable_shared_from_this<ClientLink> {
  public:
@@ -40,7 +43,11 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   /// For a connection that has not come about: the last thing that went wrong. Empty when nothing did.
   std::string last_failure() const;
   std::shared_ptr<Pending> request(ClientRequest request);
+  bool commit(Submission& request, Pending::Deadline deadline, const std::function<bool()>& should_give_up);
+  void commit_at_once(Submission request);
   bool wait_for_step_above(Step seen, Pending::Deadline deadline);
+  bool wait_for_transaction(TransactionId tid, Pending::Deadline deadline);
+  const std::shared_ptr<EventQueue>& events() const { return events_; }
   std::optional<Status> closed() const;
   void disconnect();
   Loop& loop() const { return *loop_; }
@@ -53,17 +60,29 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
  private:
   struct Queued {
     ClientRequest request;
-    std::shared_ptr<Pending> pending;
+    std::shared_ptr<Pending> pending;  // a commit's is in its request
   };
   struct SentCommit {
     CommitSeq seq;
     std::shared_ptr<Pending> pending;
+    uint64_t token;
+    TransactionId as_of;
+    size_t bytes;
+  };
+  /// Commits that were taken and not answered yet (D19).
+  struct Window {
+    size_t commits = 0;
+    size_t bytes = 0;
+    bool has_room_for(size_t more) const {
+      return commits == 0 || (commits < limits::kUnansweredCommitsMax && bytes + more <= limits::kUnansweredBytesMax);
+    }
   };
 
   // ClientEvents
   void on_welcome(const Welcome& welcome) override;
   void on_answer(RequestId request, const Status& status) override;
   void on_commit_result(const CommitResult& result) override;
+  void on_changes(ChangeSet changes) override;
   void on_closed(const Status& reason) override;
   // ChannelEvents
   void on_received(BytesView bytes) override;
@@ -72,7 +91,11 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
 
   template <class F>
   void guarded(F&& f);
+  bool wait_for_version(Pending::Deadline deadline, const std::function<bool(Version)>& is_awaited);
   void wake_watchers();
+  void enqueue(Submission&& request, size_t bytes, std::unique_lock<std::mutex>& lock);
+  void answer(const SentCommit& commit, const Status& status);
+  void give_back_room();
   void start(std::shared_ptr<Channel> channel, std::unique_ptr<ClientAuthentication> authentication);
   void take_requests();
   void carry_out(Queued& queued);
@@ -87,11 +110,15 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   const std::shared_ptr<Pending> welcomed_ = std::make_shared<Pending>();
 
   mutable std::mutex mutex_;
-  std::vector<Queued> queue_;        // guarded by mutex_
-  std::optional<Status> closed_;     // guarded by mutex_
-  std::shared_ptr<Dialer> dialer_;   // guarded by mutex_; used on the I/O thread
-  std::condition_variable stepped_;  // with mutex_: the store has a new step, or the connection is closed
-  std::atomic<int> watchers_{0};     // threads that wait for it: without any, a step wakes nobody
+  std::vector<Queued> queue_;         // guarded by mutex_
+  Window window_;                     // guarded by mutex_
+  std::deque<uint64_t> line_;         // guarded by mutex_: who waits for room, in order
+  uint64_t last_in_line_ = 0;         // guarded by mutex_
+  std::condition_variable has_room_;  // with mutex_
+  std::optional<Status> closed_;      // guarded by mutex_
+  std::shared_ptr<Dialer> dialer_;    // guarded by mutex_; used on the I/O thread
+  std::condition_variable stepped_;   // with mutex_: the store has a new step, or the connection is closed
+  std::atomic<int> watchers_{0};      // threads that wait for it: without any, a step wakes nobody
 
   // the I/O thread's
   std::unique_ptr<ClientCore> core_;
@@ -102,7 +129,9 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   RequestId last_request_;
   std::map<RequestId, std::shared_ptr<Pending>> pendings_;
   std::deque<SentCommit> commits_;  // ascending by seq
-  Step last_step_;
+  Window answered_;                 // not yet given back to window_
+  Version last_version_;
+  const std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
   bool is_over_ = false;
   Welcome welcome_;
   ConnectionFacts facts_;

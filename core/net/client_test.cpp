@@ -110,9 +110,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_transaction_that_does_not_fit_is_refused_and_the
   auto server = serve<Transport>();
   auto client = join<Transport>(*server);
   open_bank(*client);
-  Batch too_large{client->store()->published().tid, {Bytes(limits::kRecordsPartBytesMax + 1, 'x')}, {}};
+  Batch too_large{client->store()->published().tid, {Bytes(limits::kRecordsPartBytesMax + 1, 'x')}, {}, false};
   BOOST_TEST((outcome_of(client->commit(too_large)).code() == Code::kTransactionTooLarge));
-  Batch too_many_parts{client->store()->published().tid, {}, {}};
+  Batch too_many_parts{client->store()->published().tid, {}, {}, false};
   too_many_parts.records.assign(limits::kTransactionBytesMax / (8 << 20) + 1, Bytes(8 << 20, 'x'));
   BOOST_TEST((outcome_of(client->commit(std::move(too_many_parts))).code() == Code::kTransactionTooLarge));
   BOOST_TEST((outcome_of(client->commit({})).code() == Code::kInvalidArgument));

@@ -30,6 +30,8 @@ ServerOptions options_of(const ServerConfig& config) {
   options.history = random_bytes(kIdBytes);
   options.heartbeat_us = config.heartbeat_us;
   options.handshake_us = config.handshake_us;
+  options.memory_bytes_max = config.memory_bytes_max;
+  options.conflict_window_bytes = config.conflict_window_bytes;
   return options;
 }
 

@@ -47,8 +47,13 @@ struct ThroughMemory {
 
 using Transports = std::tuple<OverTls, ThroughMemory>;
 
-inline std::unique_ptr<Server> start_server(int64_t handshake_us = limits::kHandshakeUs) {
-  return Server::start({kToken, limits::kHeartbeatUs, handshake_us});
+inline std::unique_ptr<Server> start_server(int64_t handshake_us = limits::kHandshakeUs,
+                                            int64_t heartbeat_us = limits::kHeartbeatUs) {
+  ServerConfig config;
+  config.token = kToken;
+  config.heartbeat_us = heartbeat_us;
+  config.handshake_us = handshake_us;
+  return Server::start(std::move(config));
 }
 
 template <class Transport>

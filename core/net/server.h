@@ -18,6 +18,8 @@ struct ServerConfig {
   std::string token;
   int64_t heartbeat_us = limits::kHeartbeatUs;
   int64_t handshake_us = limits::kHandshakeUs;
+  size_t memory_bytes_max = SIZE_MAX;  ///< of the objects with their indexes
+  size_t conflict_window_bytes = limits::kConflictWindowBytes;
 };
 
 struct CertificateFiles {

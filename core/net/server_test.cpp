@@ -179,9 +179,113 @@ class Relay {
   std::thread thread_;
 };
 
+/// Passes bytes on between a client and the server as they are, until told to hold back one direction: both ends then
+/// have a connection that is open and on which nothing comes.
+class Muffler {
+ public:
+  explicit Muffler(uint16_t server_port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    BOOST_REQUIRE(bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    BOOST_REQUIRE(listen(listener_, 1) == 0);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port = ntohs(address.sin_port);
+    server_.connect(server_port);
+    thread_ = std::thread([this] { pass_on(); });
+  }
+  ~Muffler() {
+    is_over = true;
+    thread_.join();
+    close(listener_);
+  }
+  uint16_t port = 0;
+  std::atomic<bool> holds_to_client{false}, holds_to_server{false}, is_over{false};
+
+ private:
+  void pass_on() {
+    int client = accept(listener_, nullptr, nullptr);
+    while (!is_over) {
+      pollfd ready[] = {{client, static_cast<short>(holds_to_server ? 0 : POLLIN), 0},
+                        {server_.socket, static_cast<short>(holds_to_client ? 0 : POLLIN), 0}};
+      if (poll(ready, 2, 5) <= 0) continue;
+      if ((ready[0].revents & POLLIN) != 0 && !move(client, server_.socket)) break;
+      if ((ready[1].revents & POLLIN) != 0 && !move(server_.socket, client)) break;
+    }
+    close(client);
+  }
+  static bool move(int from, int to) {
+    char bytes[16384];
+    ssize_t got = recv(from, bytes, sizeof bytes, 0);
+    return got > 0 && ::send(to, bytes, static_cast<size_t>(got), MSG_NOSIGNAL) == got;
+  }
+
+  RawPeer server_;
+  const int listener_ = socket(AF_INET, SOCK_STREAM, 0);
+  std::thread thread_;
+};
+
+constexpr int64_t kShortHeartbeatUs = 50'000;
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(server)
+
+BOOST_AUTO_TEST_CASE(a_client_notices_that_its_server_has_fallen_silent) {  // D26
+  auto server = start_server(limits::kHandshakeUs, kShortHeartbeatUs);
+  OverTls::prepare(*server);
+  Muffler line(server->port());
+  auto client = Client::connect(ConnectOptions{"127.0.0.1", line.port, kToken, 60.0, false});
+  BOOST_REQUIRE(client.is_ok());
+  BOOST_TEST(client.value()->welcome().heartbeat_us == static_cast<uint64_t>(kShortHeartbeatUs));
+  line.holds_to_client = true;
+  BOOST_TEST(!outcome_of(client.value()->flush()).is_ok());  // not answered, and not waited for for ever
+  BOOST_TEST(client.value()->closed()->message().find("nothing was heard of the server for 2") != std::string::npos,
+             client.value()->closed()->message());  // 200 ms and a little: four intervals
+}
+
+BOOST_AUTO_TEST_CASE(a_server_notices_that_a_client_has_fallen_silent) {  // D26
+  auto server = start_server(limits::kHandshakeUs, kShortHeartbeatUs);
+  OverTls::prepare(*server);
+  Muffler line(server->port());
+  auto client = Client::connect(ConnectOptions{"127.0.0.1", line.port, kToken, 60.0, false});
+  BOOST_REQUIRE(client.is_ok());
+  line.holds_to_server = true;  // the server's heartbeats still arrive
+  BOOST_TEST(eventually([&] { return client.value()->closed().has_value(); }));
+  BOOST_TEST(client.value()->closed()->message().find("nothing was heard of this client for 2") != std::string::npos,
+             client.value()->closed()->message());
+  BOOST_TEST(eventually([&] { return server->figures().connections == 0; }));
+}
+
+BOOST_AUTO_TEST_CASE(quiet_connections_with_short_heartbeats_stay) {
+  auto server = start_server(limits::kHandshakeUs, kShortHeartbeatUs);
+  OverTls::prepare(*server);
+  auto client = join<OverTls>(*server), neighbour = join<ThroughMemory>(*server);
+  TlsPeer silent(server->port());
+  silent.authenticate();
+  BOOST_TEST(silent.is_hung_up_on());  // by then the others have been quiet for as long
+  for (const auto& each : {client, neighbour}) require_ok(each->flush());
+}
+
+BOOST_AUTO_TEST_CASE(members_that_send_garbage_or_stop_in_the_middle_are_closed_with_the_reason) {
+  auto server = start_server(limits::kHandshakeUs, kShortHeartbeatUs);
+  OverTls::prepare(*server);
+  auto client = join<OverTls>(*server);
+  for (const Bytes& garbage : {Bytes("GET / HTTP/1.1\r\n\r\n"), Bytes(1000, '\0'), Bytes("\0\0\0\2\x08\1", 6)}) {
+    TlsPeer peer(server->port());
+    peer.authenticate();
+    peer.send(garbage);
+    BOOST_TEST((peer.hear<ServerGoodbye>().farewell == Farewell::kProtocol));
+    BOOST_TEST(peer.is_hung_up_on());
+  }
+  TlsPeer peer(server->port());
+  peer.authenticate();
+  peer.send(BytesView("\0\0\1\0\x05\0half of it", 16));
+  BOOST_TEST((peer.hear<ServerGoodbye>().farewell == Farewell::kSilent));
+  BOOST_TEST(peer.is_hung_up_on());
+  require_ok(client->flush());
+}
 
 BOOST_AUTO_TEST_CASE(a_man_in_the_middle_is_detected) {
   auto server = serve<OverTls>();

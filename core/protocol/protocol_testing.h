@@ -40,7 +40,7 @@ class RandomFields {
   void fill(Refusal& value) { value = static_cast<Refusal>(1 + random_() % 4); }
   void fill(Farewell& value) { value = static_cast<Farewell>(1 + random_() % 7); }
   void fill(FieldDefinition& f) { fill(f.name), fill(f.type), fill(f.default_value); }
-  void fill(IndexDefinition& i) { fill(i.name), fill(i.fields); }
+  void fill(IndexDefinition& i) { fill(i.name), fill(i.fields), fill(i.is_unique); }
   void fill(TypeDefinition& t) { fill(t.name), fill(t.fields), fill(t.indexes); }
   void fill(SchemaDefinition& s) { fill(s.name), fill(s.types); }
   template <class T>

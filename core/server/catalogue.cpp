@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "core/base/check.h"
 #include "core/base/limits.h"
 
 namespace odb {
@@ -41,22 +42,13 @@ bool is_none_by_default(const FieldDefinition& field) {
          TypeDescriptor::Kind::kNone;
 }
 
-/// D15: two objects that would have the same key in a new index; a key with a None in it is nobody's.
-std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, const TypeDefinition& type,
-                                                        const IndexDefinition& index) {
-  std::vector<FieldId> stored;  // a field that is new as well has one value in all objects
-  for (const std::string& name : index.fields) {
-    if (find_field(table.layout(), name) != nullptr) {
-      stored.push_back(field_number(table.layout(), name));
-    } else if (is_none_by_default(*std::ranges::find(type.fields, name, &FieldDefinition::name))) {
-      return std::nullopt;
-    }
-  }
+/// D15: two objects with the same values in these fields; with a None among them they are nobody's.
+std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, const std::vector<FieldId>& fields) {
   boost::unordered_flat_map<Bytes, ObjectId> holders;
   std::optional<std::pair<ObjectId, ObjectId>> clash;
   table.for_each(kNever, [&](ObjectId object, const Row& row) {
     Bytes key;
-    for (FieldId field : stored) {
+    for (FieldId field : fields) {
       BytesView value = table.value_of(row, field);
       if (static_cast<uint8_t>(value.front()) == kind::kNone) return true;
       append_key(key, value);
@@ -66,6 +58,20 @@ std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, cons
     return is_first;
   });
   return clash;
+}
+
+/// The same for an index of a definition. A field that is new as well has one value in all objects.
+std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, const TypeDefinition& type,
+                                                        const IndexDefinition& index) {
+  std::vector<FieldId> stored;
+  for (const std::string& name : index.fields) {
+    if (find_field(table.layout(), name) != nullptr) {
+      stored.push_back(field_number(table.layout(), name));
+    } else if (is_none_by_default(*std::ranges::find(type.fields, name, &FieldDefinition::name))) {
+      return std::nullopt;
+    }
+  }
+  return find_clash(table, stored);
 }
 
 }  // namespace
@@ -243,6 +249,14 @@ MappedType Catalogue::mapped(TypeId type) const {
     mapped.fields.push_back({field.name, field.type.text(), field.default_value});
   for (const IndexLayout& index : layout.indexes) mapped.indexes.push_back({index.name, index.fields, index.is_unique});
   return mapped;
+}
+
+void Catalogue::check() const {
+  for (const auto& [name, type] : by_name_) {
+    const Table& table = *store_.table(type);
+    for (const IndexLayout& index : table.layout().indexes)
+      ODB_CHECK(!index.is_unique || !find_clash(table, index.fields), name, index.name);  // D15
+  }
 }
 
 }  // namespace odb

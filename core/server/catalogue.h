@@ -27,6 +27,8 @@ class Catalogue {
 
   MappedType mapped(TypeId type) const;
   size_t type_count() const { return by_name_.size(); }
+  /// That what is unique is so, in O(n).
+  void check() const;
 
  private:
   Status check_definition(const SchemaDefinition& definition) const;

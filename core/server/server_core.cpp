@@ -17,13 +17,21 @@ Outcome outcome_of(Verdict verdict) {
     case Verdict::kNoSuchObject: return Outcome::kNoSuchObject;
     case Verdict::kUniqueViolation: return Outcome::kUniqueViolation;
     case Verdict::kRefusedByStore:
-    case Verdict::kIdentityInUse: return Outcome::kServerError;
-    case Verdict::kRowTooLarge: return Outcome::kTooLarge;
+    case Verdict::kIdentityInUse:
+    case Verdict::kNoMemory: return Outcome::kServerError;
+    case Verdict::kRowTooLarge:
+    case Verdict::kTooMuchAtOnce: return Outcome::kTooLarge;
   }
   return Outcome::kServerError;
 }
 
-std::string message_of(const DecidedCommit& commit, const Store& store) {
+std::string message_of(const DecidedCommit& commit, const Store& store, size_t memory_bytes_max) {
+  if (commit.verdict == Verdict::kTooMuchAtOnce)
+    return "too many large transactions are being sent to the server at once; try again, or split this one";
+  if (commit.verdict == Verdict::kNoMemory)
+    return "the server's memory is full: with this transaction its objects would take more than the " +
+           std::to_string(memory_bytes_max) +
+           " bytes that it was started with (--memory-max); delete objects, or start it with a larger limit";
   if (commit.verdict == Verdict::kRefusedByStore)
     return "the server's store did not take the transaction; nothing of it was carried out";
   if (commit.verdict == Verdict::kIdentityInUse)
@@ -44,7 +52,9 @@ std::string message_of(const DecidedCommit& commit, const Store& store) {
 }  // namespace
 
 ServerCore::ServerCore(ServerOptions options)
-    : options_(std::move(options)), catalogue_(store_), engine_(store_, options_.conflict_window_bytes) {}
+    : options_(std::move(options)),
+      catalogue_(store_),
+      engine_(store_, options_.conflict_window_bytes, options_.memory_bytes_max) {}
 
 ServerCore::~ServerCore() = default;
 
@@ -75,7 +85,8 @@ void ServerCore::disconnected(ConnectionId id) {
     if (audience->second.is_empty()) audiences_.erase(audience);
   }
   for (ObjectId block : c.blocks) owners_.erase(block_of(block));
-  uploads_bytes_ -= c.upload.records.size() + c.upload.reads.size();
+  uploads_bytes_ -= c.upload.bytes() + c.partial_bytes;
+  outboxes_bytes_ -= c.counted_outbox_bytes;
   streams_open_ -= c.streams.size();
   remove_connection_object(c);
   connections_.erase(at);
@@ -94,6 +105,11 @@ void ServerCore::received(ConnectionId id, BytesView bytes, Instant now) {
     handle(c, *frame, now);
   }
   if (!c.frames.status().is_ok()) say_goodbye(c, Farewell::kProtocol, c.frames.status().message());
+  uploads_bytes_ -= c.partial_bytes;
+  c.partial_bytes = c.state == ServerState::kClosing ? 0 : c.frames.buffered_bytes();
+  uploads_bytes_ += c.partial_bytes;
+  if (c.partial_bytes > 2 * limits::kCommitPieceBytesMax && !is_upload_room(0))  // no client of ours sends such frames
+    say_goodbye(c, Farewell::kServer, "too much is being sent to the server at once; try again");
 }
 
 void ServerCore::sent(ConnectionId id, size_t bytes) {
@@ -101,6 +117,7 @@ void ServerCore::sent(ConnectionId id, size_t bytes) {
   if (at == connections_.end()) return;
   ODB_CHECK(bytes <= at->second->in_shell_bytes, bytes);
   at->second->in_shell_bytes -= bytes;
+  count_outbox(*at->second);
 }
 
 void ServerCore::tick(Instant now) {
@@ -108,11 +125,15 @@ void ServerCore::tick(Instant now) {
     Connection& c = *connection;
     if (c.state == ServerState::kClosing) continue;
     bool is_in = c.state == ServerState::kReady;
+    int64_t silence_us_max = limits::kHeartbeatsMissedMax * options_.heartbeat_us;
     if (!is_in && now >= c.deadline) {
       say_goodbye(c, Farewell::kSilent,
                   "no authentication within " + std::to_string(options_.handshake_us / 1000) + " ms");
-    } else if (now.us - c.last_heard.us >= limits::kHeartbeatsMissedMax * options_.heartbeat_us &&
-               !has_suspended_heartbeats(c)) {
+    } else if (c.upload.bytes() > 0 && now.us - c.upload_heard.us >= silence_us_max) {
+      say_goodbye(c, Farewell::kSilent,
+                  "a transaction was begun, and nothing more of it came for " +
+                      std::to_string((now.us - c.upload_heard.us) / 1000) + " ms");
+    } else if (now.us - c.last_heard.us >= silence_us_max && !has_suspended_heartbeats(c)) {
       say_goodbye(c, Farewell::kSilent,
                   "nothing was heard of this client for " + std::to_string((now.us - c.last_heard.us) / 1000) + " ms");
     } else if (c.is_welcome && now.us - c.last_beat.us >= options_.heartbeat_us) {
@@ -154,6 +175,7 @@ void ServerCore::handle(Connection& c, const Frame& frame, Instant now) {
     case MessageKind::kGoodbye:
       return decoded<Goodbye>(c, frame, [&](const Goodbye&) {
         c.state = ServerState::kClosing;
+        count_outbox(c);
         mark_ready(c);
       });
     default: ODB_CHECK(false, static_cast<int>(frame.kind));  // answer_of lets no other kind through
@@ -229,6 +251,9 @@ void ServerCore::on(Connection& c, const Subscribe& subscribe) {
   if (table == nullptr)
     return refuse(c, subscribe.request, Refusal::kUnknownType,
                   "there is no type " + std::to_string(subscribe.type.value) + " on this server");
+  if (c.streams.size() >= limits::kRequestsWaitingMax)
+    return refuse(c, subscribe.request, Refusal::kTooLarge,
+                  "more than " + std::to_string(limits::kRequestsWaitingMax) + " subscriptions wait to be carried out");
   bool has_key = subscribe.index.value > 0 || !subscribe.values.empty();
   if ((has_key && subscribe.scope != Scope::kIndexKey) ||
       (!subscribe.objects.empty() && subscribe.scope != Scope::kObjects))
@@ -257,21 +282,46 @@ void ServerCore::on(Connection& c, const Subscribe& subscribe) {
   open_stream(c, std::move(stream));
 }
 
+/// Calls f(owns), and gives the connection a further block of identities when a creation calls for one.
+template <class F>
+auto ServerCore::with_owner(Connection& c, F&& f) {
+  ObjectId newest_creation;
+  auto status = f([&](TypeId type, ObjectId object) {
+    newest_creation = std::max(newest_creation, object);
+    return may_create(c, type, object);
+  });
+  if (status.is_ok()) renew_block(c, newest_creation);
+  return status;
+}
+
 void ServerCore::on(Connection& c, const CommitPart& part) {
   if (part.seq.value != c.last_seq.value + 1)
     return say_goodbye(c, Farewell::kProtocol,
                        "commit " + std::to_string(part.seq.value) + " after " + std::to_string(c.last_seq.value));
   size_t bytes = part.records.size() + part.reads.size();
-  size_t upload_bytes = c.upload.records.size() + c.upload.reads.size() + bytes;
-  if (upload_bytes > limits::kTransactionBytesMax)
+  c.upload_seq = part.seq;
+  c.upload_heard = c.last_heard;
+  if (c.upload.was_dropped) return;
+  if (c.upload.bytes() + bytes > limits::kTransactionBytesMax)  // our client does not send it
     return say_goodbye(c, Farewell::kProtocol,
                        "a transaction of more than " + std::to_string(limits::kTransactionBytesMax) + " bytes");
-  if (uploads_bytes_ + bytes > limits::kUploadsBytesMax)
-    return say_goodbye(c, Farewell::kServer, "too many large transactions are being sent at once; try again");
+  // Small commits always find room: they are not to suffer for the large ones of others.
+  if (c.upload.bytes() + bytes > 2 * limits::kCommitPartBytes && !is_upload_room(bytes)) return drop_upload(c);
   uploads_bytes_ += bytes;
-  c.upload_seq = part.seq;
   c.upload.records.append(part.records);
   c.upload.reads.append(part.reads);
+  Status status =
+      with_owner(c, [&](auto&& owns) { return engine_.validate_part(c.upload.records, c.upload_validation, owns); });
+  if (!status.is_ok()) say_goodbye(c, Farewell::kProtocol, status.message());
+}
+
+/// What still comes of it is ignored, and at its end it is answered in its turn (D29): closing the connection would
+/// undo what the client has subscribed to, for something that passes.
+void ServerCore::drop_upload(Connection& c) {
+  uploads_bytes_ -= c.upload.bytes();
+  c.upload = {};
+  c.upload.was_dropped = true;
+  c.upload_validation = {};
 }
 
 void ServerCore::on(Connection& c, const CommitEnd& end) {
@@ -279,28 +329,36 @@ void ServerCore::on(Connection& c, const CommitEnd& end) {
     return say_goodbye(c, Farewell::kProtocol, "end of commit " + std::to_string(end.seq.value) + " without its parts");
   c.last_seq = end.seq;
   c.upload_seq = {};
-  uploads_bytes_ -= c.upload.records.size() + c.upload.reads.size();
+  uploads_bytes_ -= c.upload.bytes();
+  Validation validation = std::exchange(c.upload_validation, {});
   CommitRequest request = std::exchange(c.upload, {});
   request.connection = c.id;
   request.committer = c.identity;
   request.seq = end.seq;
   request.as_of = end.as_of;
-  ObjectId newest_creation;
-  auto owns = [&](TypeId type, ObjectId object) {
-    newest_creation = std::max(newest_creation, object);
-    return may_create(c, type, object);
-  };
-  Status status = engine_.validate(request, owns);
-  if (!status.is_ok()) return say_goodbye(c, Farewell::kProtocol, status.message());
+  if (!request.was_dropped) {
+    Status status = with_owner(c, [&](auto&& owns) { return engine_.validate(request, validation, owns); });
+    if (!status.is_ok()) return say_goodbye(c, Farewell::kProtocol, status.message());
+  }
   engine_.submit(std::move(request));
   ++commits_submitted_;
-  renew_block(c, newest_creation);
 }
 
-void ServerCore::on(Connection& c, const Flush& flush) { answer_behind_commits(c, Flushed{flush.request, {}}); }
+void ServerCore::on(Connection& c, const Flush& flush) {
+  if (may_wait(c)) answer_behind_commits(c, Flushed{flush.request, {}});
+}
+
+/// False, and the connection is closed, when too many answers wait for it already.
+bool ServerCore::may_wait(Connection& c) {
+  if (c.answers_waiting < limits::kRequestsWaitingMax) return true;
+  say_goodbye(c, Farewell::kServer,
+              "more than " + std::to_string(limits::kRequestsWaitingMax) + " requests wait for an answer");
+  return false;
+}
 
 /// An answer that is given when every commit that came before it is decided.
-void ServerCore::answer_behind_commits(const Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer) {
+void ServerCore::answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer) {
+  ++c.answers_waiting;
   answers_.push_back({c.id, std::move(answer), commits_submitted_});
   give_waiting_answers();
 }
@@ -311,6 +369,7 @@ void ServerCore::give_waiting_answers() {
     auto at = connections_.find(answers_.front().connection);
     if (at == connections_.end()) continue;
     Connection& c = *at->second;
+    --c.answers_waiting;
     auto& answer = answers_.front().answer;
     if (auto* flushed = std::get_if<Flushed>(&answer)) {
       flushed->through = last_tid();
@@ -531,7 +590,7 @@ void ServerCore::answer(const DecidedCommit& commit) {
   result.key = commit.decisive.key.substr(0, limits::kNameBytesMax);  // for people: its beginning says enough
   result.written_at = commit.decisive.written_at;
   result.won_by = commit.decisive.won_by;
-  result.message = message_of(commit, store_);
+  result.message = message_of(commit, store_, options_.memory_bytes_max);
   send(c, result);
 }
 
@@ -553,8 +612,12 @@ ServerCore::Connection* ServerCore::owner_of(ObjectId object) {
 /// An identity is one object, of one type: a run of identities is used for the type that it is first used for.
 bool ServerCore::may_create(Connection& c, TypeId type, ObjectId object) {
   bool is_the_servers = connection_table_ != nullptr && type == connection_table_->id();
-  if (owner_of(object) != &c || is_the_servers) return false;
-  return c.run_types.try_emplace(object.value / limits::kIdentityRun, type).first->second == type;
+  int64_t run = object.value / limits::kIdentityRun;
+  if (run == c.last_run && run != 0) return type == c.last_run_type;
+  if (owner_of(object) != &c || is_the_servers || !c.runs.use(run, type)) return false;
+  c.last_run = run;
+  c.last_run_type = type;
+  return true;
 }
 
 /// D28: at half a block the client is given the next one.
@@ -657,11 +720,28 @@ void ServerCore::send(Connection& c, const Message& message) {
   if (c.state == ServerState::kClosing) return;
   put_frame(c.out, message);
   mark_ready(c);
+  count_outbox(c);
   if (unsent_bytes(c) > options_.outbox_bytes_max) {  // D24
-    c.out.clear();
-    say_goodbye(c, Farewell::kTooSlow,
-                "more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait for this client to read them");
+    close_for_slowness(c, "more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait for this client");
   }
+  while (outboxes_bytes_ > options_.outboxes_bytes_max) {
+    auto furthest =
+        std::ranges::max_element(connections_, {}, [](const auto& each) { return each.second->counted_outbox_bytes; });
+    close_for_slowness(*furthest->second, "more than " + std::to_string(options_.outboxes_bytes_max) +
+                                              " bytes wait for all clients together, and most of them for this one");
+  }
+}
+
+void ServerCore::close_for_slowness(Connection& c, const std::string& limit) {
+  c.out.clear();
+  say_goodbye(c, Farewell::kTooSlow, limit + " to read them");
+}
+
+/// What a closing connection still holds is given back within a moment, and must not cost others theirs.
+void ServerCore::count_outbox(Connection& c) {
+  outboxes_bytes_ -= c.counted_outbox_bytes;
+  c.counted_outbox_bytes = c.state == ServerState::kClosing ? 0 : unsent_bytes(c);
+  outboxes_bytes_ += c.counted_outbox_bytes;
 }
 
 void ServerCore::mark_ready(Connection& c) {
@@ -673,6 +753,7 @@ void ServerCore::mark_ready(Connection& c) {
 void ServerCore::say_goodbye(Connection& c, Farewell farewell, std::string reason) {
   if (c.state == ServerState::kClosing) return;
   c.state = ServerState::kClosing;
+  count_outbox(c);
   put_frame(c.out, ServerGoodbye{farewell, std::move(reason)});
   mark_ready(c);
 }
@@ -700,7 +781,7 @@ bool ServerCore::is_closing(ConnectionId id) const {
 }
 
 ServerFigures ServerCore::figures() const {
-  ServerFigures figures{connections_.size(), 0, commits_accepted_, commits_refused_};
+  ServerFigures figures{connections_.size(), 0, commits_accepted_, commits_refused_, store_.bytes()};
   for (uint32_t type = 1; type <= catalogue_.type_count(); ++type)
     figures.objects += store_.table(TypeId{type})->object_count();
   return figures;
@@ -708,9 +789,11 @@ ServerFigures ServerCore::figures() const {
 
 void ServerCore::check() const {
   store_.check();
-  size_t uploads = 0, streams = 0, covered_objects = 0;
+  catalogue_.check();
+  size_t uploads = 0, streams = 0, outboxes = 0, covered_objects = 0;
   for (const auto& [id, c] : connections_) {
-    uploads += c->upload.records.size() + c->upload.reads.size();
+    uploads += c->upload.bytes() + c->partial_bytes;
+    outboxes += c->state == ServerState::kClosing ? 0 : unsent_bytes(*c);
     streams += c->streams.size();
     for (const auto& [type, covered] : c->covered) {
       auto is_in = [&c = c](const std::vector<Connection*>& audience) {
@@ -727,6 +810,7 @@ void ServerCore::check() const {
   for (const auto& [object, audience] : object_audiences_) covered_objects -= audience.size();
   ODB_CHECK(covered_objects == 0, covered_objects);
   ODB_CHECK(uploads == uploads_bytes_, uploads, uploads_bytes_);
+  ODB_CHECK(outboxes == outboxes_bytes_, outboxes, outboxes_bytes_);
   ODB_CHECK(streams == streams_open_, streams, streams_open_);
 }
 

@@ -28,6 +28,7 @@
 #include "core/protocol/frame.h"
 #include "core/protocol/states.h"
 #include "core/server/catalogue.h"
+#include "core/server/identity_runs.h"
 #include "core/store/store.h"
 
 namespace odb {
@@ -37,7 +38,10 @@ struct ServerOptions {
   int64_t heartbeat_us = limits::kHeartbeatUs;
   int64_t handshake_us = limits::kHandshakeUs;  ///< for Hello and authentication together (D30)
   size_t conflict_window_bytes = limits::kConflictWindowBytes;
-  size_t outbox_bytes_max = limits::kOutboxBytesMax;
+  size_t outbox_bytes_max = limits::kOutboxBytesMax;      ///< of one client
+  size_t outboxes_bytes_max = limits::kOutboxesBytesMax;  ///< of all clients together
+  size_t uploads_bytes_max = limits::kUploadsBytesMax;
+  size_t memory_bytes_max = SIZE_MAX;  ///< of the objects with their indexes; commits that need more are refused
 };
 
 /// A few figures for tests, logs and tools.
@@ -46,6 +50,7 @@ struct ServerFigures {
   size_t objects = 0;
   uint64_t commits_accepted = 0;
   uint64_t commits_refused = 0;
+  size_t bytes = 0;  ///< memory of the objects with their indexes
 };
 
 class ServerCore {
@@ -134,13 +139,20 @@ class ServerCore {
     bool is_ready_listed = false;
     std::unique_ptr<ServerAuthentication> authentication;
     Bytes session;
-    ObjectId identity;                                     // of its core.Connection object; 0: not in yet
-    bool is_welcome = false;                               // Welcome is sent
-    std::vector<ObjectId> blocks;                          // identities it may create, ascending
-    boost::unordered_flat_map<int64_t, TypeId> run_types;  // run of identities -> the type it is used for (D28)
+    ObjectId identity;             // of its core.Connection object; 0: not in yet
+    bool is_welcome = false;       // Welcome is sent
+    std::vector<ObjectId> blocks;  // identities it may create, ascending
+    IdentityRuns runs;
+    int64_t last_run = 0;  // that was used, and its type: mostly the next creation belongs to it too
+    TypeId last_run_type;
     CommitSeq last_seq;
     CommitSeq upload_seq;  // of the commit whose parts are coming in; 0: none
     CommitRequest upload;
+    Validation upload_validation;
+    Instant upload_heard;             // when its last part came
+    size_t partial_bytes = 0;         // of a frame that is coming in
+    size_t answers_waiting = 0;       // for commits that are not decided
+    size_t counted_outbox_bytes = 0;  // what of this connection is in outboxes_bytes_
     std::map<TypeId, Covered> covered;
     std::deque<Stream> streams;
     std::vector<Slice> slices;  // scratch of announce()
@@ -163,6 +175,14 @@ class ServerCore {
 
   template <class Message>
   void send(Connection& c, const Message& message);
+  void count_outbox(Connection& c);
+  void close_for_slowness(Connection& c, const std::string& limit);
+  void drop_upload(Connection& c);
+  bool is_upload_room(size_t more_bytes) const {
+    return uploads_bytes_ + engine_.pending_bytes() + more_bytes <= options_.uploads_bytes_max;
+  }
+  template <class F>
+  auto with_owner(Connection& c, F&& f);
   void mark_ready(Connection& c);
   void say_goodbye(Connection& c, Farewell farewell, std::string reason);
   void refuse(Connection& c, RequestId request, Refusal refusal, std::string message);
@@ -181,7 +201,8 @@ class ServerCore {
   void add_slice(Connection& c, Slice slice);
   void send_sections(Connection& c, TransactionId tid, BytesView records);
   void answer(const DecidedCommit& commit);
-  void answer_behind_commits(const Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
+  bool may_wait(Connection& c);
+  void answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();
   void take_held_definitions();
   void provide_connection_objects(const SchemaDefinition& definition);
@@ -212,7 +233,8 @@ class ServerCore {
   Bytes gathered_;                         // scratch
   std::deque<WaitingAnswer> answers_;
   std::vector<HeldDefinition> held_definitions_;  // with a new unique index, until the group in flight is decided
-  size_t uploads_bytes_ = 0;
+  size_t uploads_bytes_ = 0;   // of commits and frames that are coming in
+  size_t outboxes_bytes_ = 0;  // of connections that are not closing
   size_t streams_open_ = 0;
   int64_t blocks_given_ = 0;  // block 0 is the server's own
   int64_t own_identities_ = 0;

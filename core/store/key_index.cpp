@@ -15,6 +15,19 @@ void KeyIndex::free_block(void* block) {
   ::operator delete(block);
 }
 
+/// Takes a block that was unlinked out of the count.
+template <class Head>
+void KeyIndex::retire(Head* block, Limbo& limbo) {
+  bytes_ -= allocated_bytes(size_of(*block));
+  limbo.add(block, free_block<Head>);
+}
+
+void* KeyIndex::allocate(size_t bytes) {
+  void* memory = ::operator new(bytes);
+  bytes_ += allocated_bytes(bytes);
+  return memory;
+}
+
 KeyIndex::~KeyIndex() {
   Slots* slots = slots_.load(std::memory_order_relaxed);
   if (slots == nullptr) return;
@@ -32,25 +45,25 @@ KeyIndex::~KeyIndex() {
 }
 
 KeyIndex::Key* KeyIndex::new_key(BytesView key, uint32_t hash, ObjectId object, Step step) {
-  void* memory = ::operator new(sizeof(Key) + key.size());
+  void* memory = allocate(sizeof(Key) + key.size());
   Key* made = new (memory) Key{hash, static_cast<uint32_t>(key.size()), Entry(object, step, kNever), nullptr};
   std::memcpy(static_cast<void*>(made + 1), key.data(), key.size());
   return made;
 }
 
 KeyIndex::Chunk* KeyIndex::new_chunk(uint32_t capacity) {
-  return new (::operator new(sizeof(Chunk) + capacity * sizeof(Entry))) Chunk{0, capacity};
+  return new (allocate(sizeof(Chunk) + capacity * sizeof(Entry))) Chunk{0, capacity};
 }
 
 KeyIndex::EntryList* KeyIndex::new_list(uint32_t capacity) {
-  void* memory = ::operator new(sizeof(EntryList) + capacity * sizeof(std::atomic<Chunk*>));
+  void* memory = allocate(sizeof(EntryList) + capacity * sizeof(std::atomic<Chunk*>));
   auto* list = new (memory) EntryList{0, capacity};
   for (uint32_t i = 0; i < capacity; ++i) new (&list->chunks()[i]) std::atomic<Chunk*>(nullptr);
   return list;
 }
 
 KeyIndex::Slots* KeyIndex::new_slots(uint32_t size) {
-  auto* slots = new (::operator new(sizeof(Slots) + size * sizeof(std::atomic<Key*>))) Slots{size - 1};
+  auto* slots = new (allocate(sizeof(Slots) + size * sizeof(std::atomic<Key*>))) Slots{size - 1};
   for (uint32_t i = 0; i < size; ++i) new (&slots->at()[i]) std::atomic<Key*>(nullptr);
   return slots;
 }
@@ -86,7 +99,7 @@ void KeyIndex::add_key(Key* key, Limbo& limbo) {
       larger->at()[at].store(moved, std::memory_order_relaxed);
     }
     slots_.store(larger, std::memory_order_release);
-    if (slots != nullptr) limbo.add(slots, free_block<Slots>);
+    if (slots != nullptr) retire(slots, limbo);
     slots = larger;
     marks_ = 0;
   }
@@ -108,7 +121,7 @@ void KeyIndex::drop_key(Key* key, Limbo& limbo) {
   slot_of(key)->store(removed_mark(), std::memory_order_release);
   --used_;
   ++marks_;
-  limbo.add(key, free_block<Key>);
+  retire(key, limbo);
 }
 
 void KeyIndex::insert_entry(Key& key, ObjectId object, Step step, Limbo& limbo) {
@@ -155,7 +168,7 @@ void KeyIndex::insert_entry(Key& key, ObjectId object, Step step, Limbo& limbo) 
     longer->chunks()[chunks].store(last, std::memory_order_relaxed);
     longer->count.store(chunks + 1, std::memory_order_relaxed);
     key.more.store(longer, std::memory_order_release);
-    limbo.add(list, free_block<EntryList>);
+    retire(list, limbo);
     return;
   }
   bool is_split = count == kChunkEntriesMax;
@@ -175,7 +188,7 @@ void KeyIndex::insert_entry(Key& key, ObjectId object, Step step, Limbo& limbo) 
 void KeyIndex::replace_chunk(Key& key, uint32_t index, Chunk* first, Chunk* second, Limbo& limbo) {
   EntryList* list = key.more.load(std::memory_order_relaxed);
   auto* chunks = list->chunks();
-  limbo.add(chunks[index].load(std::memory_order_relaxed), free_block<Chunk>);
+  retire(chunks[index].load(std::memory_order_relaxed), limbo);
   if (first != nullptr && second == nullptr) return chunks[index].store(first, std::memory_order_release);
   uint32_t count = list->count.load(std::memory_order_relaxed);
   EntryList* made = new_list(std::max(2u, count + (count + 3) / 4));
@@ -187,7 +200,7 @@ void KeyIndex::replace_chunk(Key& key, uint32_t index, Chunk* first, Chunk* seco
   }
   made->count.store(to, std::memory_order_relaxed);
   key.more.store(made, std::memory_order_release);
-  limbo.add(list, free_block<EntryList>);
+  retire(list, limbo);
 }
 
 /// Calls f(chunk index) for the chunks that may hold entries of `object`, newest first, until it returns true.
@@ -242,7 +255,7 @@ void KeyIndex::expire(BytesView key_bytes, ObjectId object, Step floor, Limbo& l
   find_chunk(*list, object, [&](uint32_t index) { return thin_out(*key, index, floor, limbo); });
   list = key->more.load(std::memory_order_relaxed);
   if (list->count.load(std::memory_order_relaxed) > 0) return;
-  limbo.add(list, free_block<EntryList>);
+  retire(list, limbo);
   drop_key(key, limbo);
 }
 

@@ -64,7 +64,15 @@ class KeyIndex {
   /// this one. To be called once for every remove(); an entry may wait until its chunk is half dead.
   void expire(BytesView key, ObjectId object, Step floor, Limbo& limbo);
 
+  /// About what one more member of `key` will add to bytes().
+  size_t entry_bytes(BytesView key) const {
+    constexpr size_t kSlot = 2 * sizeof(std::atomic<Key*>);  // slots are half empty
+    return find(key, hash_of(key)) != nullptr ? 2 * sizeof(Entry) : allocated_bytes(sizeof(Key) + key.size()) + kSlot;
+  }
+
   size_t key_count() const { return used_; }
+  /// Of memory that is linked in; what is in limbo does not count.
+  size_t bytes() const { return bytes_; }
 
  private:
   struct Entry {
@@ -121,12 +129,23 @@ class KeyIndex {
     }
   }
 
-  static Key* new_key(BytesView key, uint32_t hash, ObjectId object, Step step);
-  static Chunk* new_chunk(uint32_t capacity);
-  static EntryList* new_list(uint32_t capacity);
-  static Slots* new_slots(uint32_t size);
+  Key* new_key(BytesView key, uint32_t hash, ObjectId object, Step step);
+  Chunk* new_chunk(uint32_t capacity);
+  EntryList* new_list(uint32_t capacity);
+  Slots* new_slots(uint32_t size);
+  void* allocate(size_t bytes);
+  static size_t size_of(const Key& key) { return sizeof(Key) + key.size; }
+  static size_t size_of(const Chunk& chunk) { return sizeof(Chunk) + chunk.capacity * sizeof(Entry); }
+  static size_t size_of(const EntryList& list) {
+    return sizeof(EntryList) + list.capacity * sizeof(std::atomic<Chunk*>);
+  }
+  static size_t size_of(const Slots& slots) {
+    return sizeof(Slots) + (size_t{slots.mask} + 1) * sizeof(std::atomic<Key*>);
+  }
   template <class Head>
   static void free_block(void* block);
+  template <class Head>
+  void retire(Head* block, Limbo& limbo);
   static void append(Chunk& chunk, const Entry& entry);
 
   std::atomic<Key*>* slot_of(const Key* key);
@@ -141,6 +160,7 @@ class KeyIndex {
   std::atomic<Slots*> slots_{nullptr};
   uint32_t used_ = 0;   // writer only: keys
   uint32_t marks_ = 0;  // writer only: removed marks
+  size_t bytes_ = 0;    // writer only
 };
 
 template <class F>

@@ -27,11 +27,11 @@ std::atomic<void*>& ObjectTree::slot(ObjectId object) {
   auto key = static_cast<uint64_t>(object.value);
   Node* node = root_.load(std::memory_order_relaxed);
   if (node == nullptr) {
-    node = new Node(0);
+    node = new_node(0);
     root_.store(node, std::memory_order_release);
   }
   while (key >> 6 >> (6 * node->height) != 0) {  // the tree grows at its root, so that readers below are not disturbed
-    Node* taller = new Node(node->height + 1);
+    Node* taller = new_node(node->height + 1);
     taller->children[0].store(node, std::memory_order_relaxed);
     taller->used = 1;
     root_.store(taller, std::memory_order_release);
@@ -41,7 +41,7 @@ std::atomic<void*>& ObjectTree::slot(ObjectId object) {
     std::atomic<void*>& child = node->children[key >> (6 * level) & 63];
     void* below = child.load(std::memory_order_relaxed);
     if (below == nullptr) {
-      below = new Node(level - 1);
+      below = new_node(level - 1);
       child.store(below, std::memory_order_release);
       ++node->used;
     }
@@ -77,6 +77,7 @@ void ObjectTree::remove(ObjectId object, Limbo& limbo) {
     child.store(nullptr, std::memory_order_release);
     if (--path[level]->used > 0) return;
     if (level == height) root_.store(nullptr, std::memory_order_release);
+    --node_count_;
     limbo.add(path[level], free_node);
   }
 }

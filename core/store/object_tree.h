@@ -22,6 +22,20 @@ class ObjectTree {
   ObjectTree& operator=(const ObjectTree&) = delete;
   ~ObjectTree();
 
+  /// Of the nodes that are linked in.
+  size_t bytes() const { return node_count_ * kNodeBytes; }
+  /// What linking a row of this object would add to bytes(), but for nodes above its page.
+  size_t page_bytes_missing(ObjectId object) const {
+    const Node* node = root_.load(std::memory_order_relaxed);
+    auto key = static_cast<uint64_t>(object.value);
+    if (node == nullptr || key >> 6 >> (6 * node->height) != 0) return kNodeBytes;
+    for (int level = node->height; level > 0; --level) {
+      node = static_cast<const Node*>(node->children[key >> (6 * level) & 63].load(std::memory_order_relaxed));
+      if (node == nullptr) return kNodeBytes;
+    }
+    return 0;
+  }
+
   /// Newest row of an object, or nullptr.
   Row* head(ObjectId object) const {
     const Node* node = root_.load(std::memory_order_acquire);
@@ -63,6 +77,7 @@ class ObjectTree {
     };
     visit(*root, 0, 0, give);
     free_nodes(root);
+    node_count_ = 0;
   }
   /// Writer: forgets an object; its rows are the caller's, emptied nodes go to limbo.
   void remove(ObjectId object, Limbo& limbo);
@@ -74,6 +89,8 @@ class ObjectTree {
     const uint8_t height;
     uint8_t used = 0;  // writer only: children that are not nullptr
   };
+
+  static constexpr size_t kNodeBytes = allocated_bytes(sizeof(Node));
 
   template <class F>
   static bool visit(const Node& node, uint64_t prefix, uint64_t from, F& f) {
@@ -93,10 +110,15 @@ class ObjectTree {
   }
 
   std::atomic<void*>& slot(ObjectId object);
+  Node* new_node(int height) {
+    ++node_count_;
+    return new Node(height);
+  }
   static void free_node(void* node) { delete static_cast<Node*>(node); }
   static void free_nodes(Node* node);
 
   std::atomic<Node*> root_{nullptr};
+  size_t node_count_ = 0;  // writer only
 };
 
 }  // namespace odb

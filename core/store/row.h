@@ -32,6 +32,10 @@ struct Row {
   }
 
   size_t bytes() const { return sizeof(Row) + offsets_bytes() + values_bytes; }
+  /// What it counts for in the memory of a store: the present row of an object does, history and tombstones do not.
+  static size_t live_bytes(const Row* row) {
+    return row == nullptr || row->is_tombstone ? 0 : allocated_bytes(row->bytes());
+  }
 
   static Row* tombstone(Step step);
   /// A row of these values, number 0 first.

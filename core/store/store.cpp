@@ -89,6 +89,7 @@ Table& Store::define(TypeLayout layout) {
 void Store::fill_new_indexes(Table& table, TypeLayout layout) {
   size_t first_new = table.indexes_.size();
   begin();
+  size_t counted = table.structure_bytes();
   table.extend(std::move(layout), making_);
   table.for_each(making_, [&](ObjectId object, const Row& row) {
     for (size_t i = first_new; i < table.indexes_.size(); ++i) {
@@ -98,7 +99,13 @@ void Store::fill_new_indexes(Table& table, TypeLayout layout) {
     }
     return true;
   });
+  bytes_ += table.structure_bytes() - counted;
   publish(published().tid);
+}
+
+void Store::record_changes(ChangeSet* changes) {
+  ODB_CHECK(making_ == Step{0}, making_.value);
+  changes_ = changes;
 }
 
 void Store::begin() {
@@ -131,18 +138,58 @@ Status Store::apply(const Record& record) {
       link(*table, record.object, before, Row::tombstone(making_));
       break;
   }
+  if (changes_ != nullptr) [[unlikely]]
+    note(record, *table, before == nullptr);
   return Status::ok();
+}
+
+void Store::note_entry(const Table& table, ObjectId object) {
+  Bytes exists;
+  put_bool(exists, true);
+  changes_->write(table.id(), object, ChangeSet::kExistence, exists);
+  changes_->join(table.id(), ChangeSet::kTypeSet, {}, object);
+}
+
+void Store::note(const Record& record, const Table& table, bool is_new) {
+  const std::vector<FieldLayout>& fields = table.layout().fields;
+  if (record.op == Op::kDelete) {
+    changes_->write(table.id(), record.object, ChangeSet::kExistence, {});
+    changes_->leave(table.id(), ChangeSet::kTypeSet, {}, record.object);
+    for (uint32_t i = 0; i < fields.size(); ++i) changes_->write(table.id(), record.object, FieldId{i}, {});
+    return;
+  }
+  if (is_new) note_entry(table, record.object);
+  for (const FieldValue& each : record.fields) {
+    if (each.field.value >= fields.size()) continue;  // of a definition that is newer than this one
+    const Bytes& otherwise = fields[each.field.value].default_value;
+    changes_->write(table.id(), record.object, each.field, each.value.empty() ? BytesView(otherwise) : each.value);
+  }
 }
 
 void Store::put(Table& table, ObjectId object, Row* row) {
   ODB_CHECK(making_ != Step{0});
   row->step = making_;
-  link(table, object, table.find(object, making_), row);
+  const Row* before = table.find(object, making_);
+  link(table, object, before, row);
+  if (changes_ == nullptr) return;
+  if (before == nullptr) note_entry(table, object);
+  for (uint32_t i = 0; i < table.layout().fields.size(); ++i)
+    changes_->write(table.id(), object, FieldId{i}, table.value_of(*row, FieldId{i}));
 }
 
 void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
+  if (table.touching_ != making_) {
+    table.touching_ = making_;
+    touched_.push_back(&table);
+  }
+  size_t counted = table.structure_bytes() + Row::live_bytes(before);
   update_indexes(table, object, before, after);
   table.object_count_ += (after->is_tombstone ? 0 : 1) - (before == nullptr ? 0 : 1);
+  link_row(table, object, after);
+  bytes_ += table.structure_bytes() + Row::live_bytes(after) - counted;
+}
+
+void Store::link_row(Table& table, ObjectId object, Row* after) {
   Row* head = table.tree_.head(object);
   if (head != nullptr && head->step == making_) {  // written twice in one step: only the last one is history
     after->older.store(head->older.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -166,9 +213,12 @@ void Store::update_indexes(Table& table, ObjectId object, const Row* before, con
     if (key_before_ == key_after_) continue;  // no key is empty, so this also tells none from some
     if (before != nullptr) {
       indexes[i]->remove(key_before_, object, making_);
+      if (changes_ != nullptr) changes_->leave(table.id(), IndexId{i}, key_before_, object);
       stale_entries_.push_back({making_, indexes[i].get(), key_before_, object});
     }
-    if (!after->is_tombstone) indexes[i]->insert(key_after_, object, making_, limbo_);
+    if (after->is_tombstone) continue;
+    indexes[i]->insert(key_after_, object, making_, limbo_);
+    if (changes_ != nullptr) changes_->join(table.id(), IndexId{i}, key_after_, object);
   }
 }
 
@@ -176,7 +226,9 @@ void Store::adopt(Staging& staging) {
   ODB_CHECK(making_ != Step{0});
   Table* table = this->table(staging.table_.id());
   ODB_CHECK(table == &staging.table_);
+  ChangeSet* changes = std::exchange(changes_, nullptr);  // nothing has changed: it is only known from now on
   staging.tree_.take_all([&](ObjectId object, Row* row) { put(*table, object, row); });
+  changes_ = changes;
   staging.object_count_ = 0;
 }
 
@@ -220,6 +272,8 @@ void Store::publish(TransactionId tid) {
     if (!pins_.empty()) oldest_open = pins_.front().version.step;
   }
   making_ = Step{0};
+  for (Table* table : touched_) table->touched_at_.store(tid, std::memory_order_release);
+  touched_.clear();
   limbo_.free_below(oldest_open);
 }
 
@@ -244,7 +298,9 @@ void Store::trim() {
 void Store::cut(Step floor) {
   for (; !stale_entries_.empty() && stale_entries_.front().since <= floor; stale_entries_.pop_front()) {
     const StaleEntry& stale = stale_entries_.front();
+    bytes_ -= stale.index->bytes();
     stale.index->expire(stale.key, stale.object, floor, limbo_);
+    bytes_ += stale.index->bytes();
   }
   for (; !stale_rows_.empty() && stale_rows_.front().since <= floor; stale_rows_.pop_front())
     cut_chain(*stale_rows_.front().table, stale_rows_.front().object, floor);
@@ -256,7 +312,9 @@ void Store::cut_chain(Table& table, ObjectId object, Step floor) {
   if (row == nullptr) return;
   add_rows_to_limbo(row->older.exchange(nullptr, std::memory_order_acq_rel));
   if (row->is_tombstone && row == table.tree_.head(object)) {
+    bytes_ -= table.tree_.bytes();
     table.tree_.remove(object, limbo_);
+    bytes_ += table.tree_.bytes();
     limbo_.add(row, Row::destroy);
   }
 }
@@ -274,13 +332,16 @@ void Store::check() const {
   Step step = published().step;
   std::set<std::pair<const Table*, ObjectId>> stale;
   for (const StaleRow& row : stale_rows_) stale.emplace(row.table, row.object);
+  size_t bytes = 0;
   for (const auto& table : tables_) {
     if (table == nullptr) continue;
     size_t live = 0;
+    bytes += table->structure_bytes();
     std::vector<std::set<std::pair<Bytes, ObjectId>>> expected(table->indexes_.size());
     table->tree_.for_each([&](ObjectId object, const Row* row) {
       if (!row->is_tombstone) {
         ++live;
+        bytes += Row::live_bytes(row);
         for (uint32_t i = 0; i < expected.size(); ++i) {
           Bytes key;
           table->append_index_key(key, IndexId{i}, *row);
@@ -305,6 +366,7 @@ void Store::check() const {
       ODB_CHECK(members == expected[i].size(), members, expected[i].size());  // S2
     }
   }
+  ODB_CHECK(bytes == bytes_, bytes, bytes_);
 }
 
 // ---- staging

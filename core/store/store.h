@@ -22,6 +22,7 @@
 #include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/codec/record.h"
+#include "core/store/change_set.h"
 #include "core/store/limbo.h"
 #include "core/store/table.h"
 
@@ -83,6 +84,9 @@ class Store {
   Table& define(TypeLayout layout);
   Table* table(TypeId type) const { return type.value < tables_.size() ? tables_[type.value].get() : nullptr; }
 
+  /// From now on applied records are noted here; nullptr: not any more. Subscriptions that complete are not noted.
+  /// REQUIRES: no step is begun.
+  void record_changes(ChangeSet* changes);
   /// Starts step published + 1.
   void begin();
   /// Carries out one record in the step begun. Fails, without effect, on a record that does not fit what is here.
@@ -103,6 +107,9 @@ class Store {
   void advance(TransactionId tid);
   /// Frees what closed views kept alive. publish() does it too; this is for quiet times.
   void trim();
+
+  /// Memory of the objects as they are now, with what leads to them.
+  size_t bytes() const { return bytes_; }
 
   /// Every invariant, in O(n): V4, S2, counts. REQUIRES: no step is begun.
   void check() const;
@@ -126,6 +133,9 @@ class Store {
 
   void fill_new_indexes(Table& table, TypeLayout layout);
   void link(Table& table, ObjectId object, const Row* before, Row* after);
+  void note_entry(const Table& table, ObjectId object);
+  void note(const Record& record, const Table& table, bool is_new);
+  void link_row(Table& table, ObjectId object, Row* after);
   void update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
   void cut(Step floor);
   void cut_chain(Table& table, ObjectId object, Step floor);
@@ -136,6 +146,9 @@ class Store {
   std::deque<StaleRow> stale_rows_;       // ascending by since
   std::deque<StaleEntry> stale_entries_;  // ascending by since
   Step making_;                           // the step begun; 0: none
+  std::vector<Table*> touched_;           // in the step begun
+  ChangeSet* changes_ = nullptr;          // what wants to know of them; usually nobody does
+  size_t bytes_ = 0;
   Bytes key_before_, key_after_;          // scratch
 
   mutable std::mutex mutex_;  // guards what follows; held for a few instructions

@@ -80,7 +80,20 @@ class Table {
   bool is_joined() const { return is_joined_.load(std::memory_order_acquire); }
   void join() { is_joined_.store(true, std::memory_order_release); }
 
+  /// The last transaction that is known to have changed objects of this type here; 0: none.
+  TransactionId touched_at() const { return touched_at_.load(std::memory_order_acquire); }
+
   size_t object_count() const { return object_count_; }
+
+  /// Writer: memory of what leads to the rows. Rows are counted by the store.
+  size_t structure_bytes() const {
+    size_t bytes = tree_.bytes();
+    for (const auto& index : indexes_) bytes += index->bytes();
+    return bytes;
+  }
+  /// About what the next row of an object that is not here, or the next member of an index key, will add to that.
+  size_t page_bytes_missing(ObjectId object) const { return tree_.page_bytes_missing(object); }
+  size_t entry_bytes(IndexId index, BytesView key) const { return indexes_[index.value]->entry_bytes(key); }
 
  private:
   friend class Store;
@@ -102,8 +115,10 @@ class Table {
   std::atomic<const Shape*> shape_{nullptr};
   std::atomic<Step> complete_from_{kNever};
   std::atomic<bool> is_joined_{false};
+  std::atomic<TransactionId> touched_at_{};
   Coverage coverage_;
   size_t object_count_ = 0;  // writer only
+  Step touching_;            // writer only: the last step that changed something here
 };
 
 }  // namespace odb

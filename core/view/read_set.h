@@ -39,6 +39,25 @@ class ReadSet {
   void add_index_key(TypeId type, IndexId index, BytesView key) { index_keys_.insert({type, index, Bytes(key)}); }
   void add_type(TypeId type) { types_.insert(type); }
 
+  /// Calls f(type, object, mark) for every mark of an object: 0 existence, m field m - 1.
+  template <class F>
+  void each_mark(F&& f) const {
+    for (const auto& [object, reads] : objects_) {
+      for (uint32_t mark = 0; mark < kMaskMarks; ++mark) {
+        if (reads.marks >> mark & 1) f(reads.type, object, mark);
+      }
+    }
+    for (const auto& [object, mark] : high_marks_) f(objects_.at(object).type, object, mark);
+  }
+  template <class F>
+  void each_index_key(F&& f) const {
+    for (const IndexKey& key : index_keys_) f(key);
+  }
+  template <class F>
+  void each_type(F&& f) const {
+    for (TypeId type : types_) f(type);
+  }
+
   bool is_empty() const { return objects_.empty() && index_keys_.empty() && types_.empty(); }
   /// Appends the encoded reads to `parts`, each part of about `part_bytes`.
   void encode(std::vector<Bytes>& parts, size_t part_bytes) const;

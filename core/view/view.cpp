@@ -18,6 +18,30 @@ void View::lookup_type(const Table& table, size_t limit, std::vector<ObjectId>& 
   });
 }
 
+namespace {
+
+auto into(View::Summary& summary) {
+  return [&summary](ObjectId object) {
+    ++summary.count;
+    summary.last = object;
+    return true;
+  };
+}
+
+}  // namespace
+
+View::Summary View::summary(const Table& table, IndexId index, BytesView key) const {
+  Summary summary;
+  table.for_each_in(index, key, version_.step, into(summary));
+  return summary;
+}
+
+View::Summary View::summary_of_type(const Table& table) const {
+  Summary summary;
+  table.for_each(version_.step, [note = into(summary)](ObjectId object, const Row&) { return note(object); });
+  return summary;
+}
+
 Presence Transaction::read(const Table& table, ObjectId object, FieldId field, BytesView& value) {
   using State = WriteSet::State;
   if (!writes_.is_empty()) {  // V3
@@ -67,6 +91,22 @@ void Transaction::lookup_type(const Table& table, size_t limit, std::vector<Obje
   writes_.lookup_type(table, version_.step, limit, found);
 }
 
+View::Summary Transaction::summary(const Table& table, IndexId index, BytesView key) {
+  reads_.add_index_key(table.id(), index, key);
+  if (!writes_.touches(table)) return View::summary(table, index, key);
+  Summary summary;
+  writes_.visit(table, index, key, version_.step, into(summary));
+  return summary;
+}
+
+View::Summary Transaction::summary_of_type(const Table& table) {
+  reads_.add_type(table.id());
+  if (!writes_.touches(table)) return View::summary_of_type(table);
+  Summary summary;
+  writes_.visit_type(table, version_.step, into(summary));
+  return summary;
+}
+
 void Transaction::create(const Table& table, ObjectId object) { writes_.create(table, object); }
 
 Presence Transaction::write(const Table& table, ObjectId object, FieldId field, BytesView value) {
@@ -92,7 +132,7 @@ Presence Transaction::erase(const Table& table, ObjectId object) {
 }
 
 Batch Transaction::batch() const {
-  Batch batch{version_.tid, {}, {}};
+  Batch batch{version_.tid, {}, {}, false};
   writes_.encode(batch.records, limits::kCommitPartBytes);
   reads_.encode(batch.reads, limits::kCommitPartBytes);
   return batch;

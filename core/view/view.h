@@ -53,6 +53,13 @@ class View {
   void lookup(const Table& table, IndexId index, BytesView key, size_t limit, std::vector<ObjectId>& found) const;
   /// All objects of a type, likewise.
   void lookup_type(const Table& table, size_t limit, std::vector<ObjectId>& found) const;
+  /// How many lookup() would find, and the last of them (0: none), without gathering them. O(members).
+  struct Summary {
+    size_t count = 0;
+    ObjectId last;
+  };
+  Summary summary(const Table& table, IndexId index, BytesView key) const;
+  Summary summary_of_type(const Table& table) const;
   /// D20: whether lookups in this type see everything; lookups of one index key.
   bool is_complete(const Table& table) const { return table.is_complete_at(version_.step); }
   bool covers_key(const Table& table, IndexId index, BytesView key) const {
@@ -74,6 +81,15 @@ struct Batch {
   TransactionId as_of;
   std::vector<Bytes> records;  ///< encoded records, each part of about limits::kCommitPartBytes
   std::vector<Bytes> reads;    ///< encoded reads, likewise
+  bool no_log = false;         ///< the server's transaction watcher is not told, unless something goes wrong
+
+  size_t bytes() const {
+    size_t sum = 0;
+    for (const auto* parts : {&records, &reads}) {
+      for (const Bytes& part : *parts) sum += part.size();
+    }
+    return sum;
+  }
 };
 
 class Transaction : public View {
@@ -86,6 +102,8 @@ class Transaction : public View {
   /// As View's, with own writes seen; records the read.
   void lookup(const Table& table, IndexId index, BytesView key, size_t limit, std::vector<ObjectId>& found);
   void lookup_type(const Table& table, size_t limit, std::vector<ObjectId>& found);
+  Summary summary(const Table& table, IndexId index, BytesView key);
+  Summary summary_of_type(const Table& table);
 
   /// A new object; the caller writes every field of its definition next. REQUIRES: a fresh identity of this connection.
   void create(const Table& table, ObjectId object);
@@ -99,6 +117,15 @@ class Transaction : public View {
   /// Bytes of all written values, against limits::kTransactionBytesMax.
   size_t written_bytes() const { return writes_.bytes(); }
   Batch batch() const;
+
+  const ReadSet& reads() const { return reads_; }
+  /// For dependencies that only the program knows of.
+  ReadSet& reads() { return reads_; }
+  const WriteSet& writes() const { return writes_; }
+  /// The key of an object in an index, own writes seen; empty when it is in none.
+  Bytes key_of(const Table& table, ObjectId object, IndexId index) const {
+    return writes_.key_of(table, object, index, version_.step);
+  }
 
  private:
   ReadSet reads_;

@@ -113,25 +113,27 @@ void WriteSet::fold(const Table& table, IndexId index, Step step, TableWrites& w
   writes.folded = writes.touched.size();
 }
 
+namespace {
+
+auto into(std::vector<ObjectId>& found, size_t limit) {
+  return [&found, limit](ObjectId object) {
+    found.push_back(object);
+    return found.size() < limit;
+  };
+}
+
+}  // namespace
+
 void WriteSet::lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit,
                       std::vector<ObjectId>& found) {
-  TableWrites& writes = by_table_.at(&table);
-  fold(table, index, step, writes);
-  const Overlay& overlay = writes.overlays[index.value];
-  static const std::set<ObjectId> kNone;
-  auto of_key = overlay.members.find(key);
-  const std::set<ObjectId>& own = of_key == overlay.members.end() ? kNone : of_key->second;
-  auto next_own = own.begin();
-  table.for_each_in(index, key, step, [&](ObjectId object) {
-    for (; next_own != own.end() && *next_own < object && found.size() < limit; ++next_own) found.push_back(*next_own);
-    if (found.size() < limit && !overlay.key_of.contains(object)) found.push_back(object);
-    return found.size() < limit;
-  });
-  for (; next_own != own.end() && found.size() < limit; ++next_own) found.push_back(*next_own);
+  visit(table, index, key, step, into(found, limit));
 }
 
 void WriteSet::lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found) {
-  TableWrites& writes = by_table_.at(&table);
+  visit_type(table, step, into(found, limit));
+}
+
+const std::vector<ObjectId>& WriteSet::sorted_creations(TableWrites& writes) {
   std::vector<ObjectId>& own = writes.created;
   auto middle = own.begin() + static_cast<std::ptrdiff_t>(writes.sorted);
   if (!std::is_sorted(middle == own.begin() ? middle : middle - 1, own.end())) {
@@ -139,18 +141,15 @@ void WriteSet::lookup_type(const Table& table, Step step, size_t limit, std::vec
     std::inplace_merge(own.begin(), middle, own.end());
   }
   writes.sorted = own.size();
-  auto next_own = own.begin();
-  auto take_own = [&](auto&& is_due) {
-    for (; next_own != own.end() && found.size() < limit && is_due(*next_own); ++next_own) {
-      if (state(*next_own) == State::kCreated) found.push_back(*next_own);
-    }
-  };
-  table.for_each(step, [&](ObjectId object, const Row&) {
-    take_own([object](ObjectId created) { return created < object; });
-    if (found.size() < limit && state(object) != State::kDeleted) found.push_back(object);
-    return found.size() < limit;
-  });
-  take_own([](ObjectId) { return true; });
+  return own;
+}
+
+Bytes WriteSet::key_of(const Table& table, ObjectId object, IndexId index, Step step) const {
+  auto found = by_object_.find(object);
+  if (found != by_object_.end()) return key_now(writes_[found->second], index, step);
+  Bytes key;
+  if (const Row* row = table.find(object, step)) table.append_index_key(key, index, *row);
+  return key;
 }
 
 // ---- commit

@@ -48,6 +48,22 @@ class WriteSet {
   /// Stops as soon as it has enough. REQUIRES: touches(table); `found` is empty.
   void lookup(const Table& table, IndexId index, BytesView key, Step step, size_t limit, std::vector<ObjectId>& found);
   void lookup_type(const Table& table, Step step, size_t limit, std::vector<ObjectId>& found);
+  /// The same one by one: calls f(object) until it returns false.
+  template <class F>
+  void visit(const Table& table, IndexId index, BytesView key, Step step, F&& f);
+  template <class F>
+  void visit_type(const Table& table, Step step, F&& f);
+
+  /// Calls f(table, object, state) for every object that is written in the end.
+  template <class F>
+  void each(F&& f) const {
+    for (const Write& write : writes_) {
+      if (write.state != State::kCancelled && write.state != State::kUntouched)
+        f(*write.table, write.object, write.state);
+    }
+  }
+  /// The key that an object has in an index with the writes so far; empty when it is in none.
+  Bytes key_of(const Table& table, ObjectId object, IndexId index, Step step) const;
 
   /// Appends the encoded records to `parts`, each part of about `part_bytes`.
   void encode(std::vector<Bytes>& parts, size_t part_bytes) const;
@@ -80,6 +96,8 @@ class WriteSet {
   };
 
   Write& touch(const Table& table, ObjectId object, State state_if_new);
+  /// The created objects of a table, in ascending order.
+  static const std::vector<ObjectId>& sorted_creations(TableWrites& writes);
   void fold(const Table& table, IndexId index, Step step, TableWrites& writes);
   Bytes key_now(const Write& write, IndexId index, Step step) const;
 
@@ -91,5 +109,41 @@ class WriteSet {
   boost::unordered_flat_map<ObjectId, uint32_t, HashId> by_object_;  // object -> position in writes_
   std::map<const Table*, TableWrites> by_table_;
 };
+
+template <class F>
+void WriteSet::visit(const Table& table, IndexId index, BytesView key, Step step, F&& f) {
+  TableWrites& writes = by_table_.at(&table);
+  fold(table, index, step, writes);
+  const Overlay& overlay = writes.overlays[index.value];
+  static const std::set<ObjectId> kNone;
+  auto of_key = overlay.members.find(key);
+  const std::set<ObjectId>& own = of_key == overlay.members.end() ? kNone : of_key->second;
+  auto next_own = own.begin();
+  bool wants_more = true;
+  table.for_each_in(index, key, step, [&](ObjectId object) {
+    for (; wants_more && next_own != own.end() && *next_own < object; ++next_own) wants_more = f(*next_own);
+    if (wants_more && !overlay.key_of.contains(object)) wants_more = f(object);
+    return wants_more;
+  });
+  for (; wants_more && next_own != own.end(); ++next_own) wants_more = f(*next_own);
+}
+
+template <class F>
+void WriteSet::visit_type(const Table& table, Step step, F&& f) {
+  const std::vector<ObjectId>& own = sorted_creations(by_table_.at(&table));
+  auto next_own = own.begin();
+  bool wants_more = true;
+  auto take_own = [&](auto&& is_due) {
+    for (; wants_more && next_own != own.end() && is_due(*next_own); ++next_own) {
+      if (state(*next_own) == State::kCreated) wants_more = f(*next_own);
+    }
+  };
+  table.for_each(step, [&](ObjectId object, const Row&) {
+    take_own([object](ObjectId created) { return created < object; });
+    if (wants_more && state(object) != State::kDeleted) wants_more = f(object);
+    return wants_more;
+  });
+  take_own([](ObjectId) { return true; });
+}
 
 }  // namespace odb

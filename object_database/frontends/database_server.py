@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
@@ -43,10 +44,24 @@ def parser() -> argparse.ArgumentParser:
         "without it a certificate is made for this run, which is safe: clients check the token's proof",
     )
     made.add_argument("--inmem", action="store_true", help="keep objects in memory only: they are gone at the end")
+    made.add_argument(
+        "--memory-max",
+        metavar="SIZE",
+        type=size,
+        help="bytes that the objects may take with their indexes, such as 512M or 2G; what would take more is refused",
+    )
     made.add_argument("--redis_host", metavar="HOST", help="not available yet")
     made.add_argument("--redis_port", metavar="PORT", type=int, help="not available yet")
     made.add_argument("--version", action="version", version=f"object_database {__version__}")
     return made
+
+
+def size(text: str) -> int:
+    """Bytes of `4096`, `512K`, `512M`, `2G` or `1.5T`. Raises ValueError."""
+    words = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if words is None or (count := int(float(words[1]) * 1024 ** " KMGT".index(words[2].upper() or " "))) < 1:
+        raise ValueError(text)
+    return count
 
 
 def token_of(options: argparse.Namespace) -> str:
@@ -97,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not 0 <= options.port <= 65535:
             raise ValueError(f"a port is a number from 0 to 65535, not {options.port}")
         certificate = sslContextFromCertPathOrNone(options.ssl_path)
-        server = TcpServer(options.host, options.port, None, certificate, token)
+        server = TcpServer(options.host, options.port, None, certificate, token, memory_max=options.memory_max)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())

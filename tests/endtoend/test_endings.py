@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PRELUDE = """
-import os, sys, threading
+import atexit, os, sys, threading
 from object_database import InMemServer, Indexed, Schema, TcpServer, connect
 
 schema = Schema("endings")
@@ -59,6 +59,74 @@ for _ in range({1 if what == "a condition" else 20}):
     waiting.acquire()
 """
     ended = run(program)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+A_THREAD_THAT_WAITS = """
+threading.excepthook = lambda raised: print(raised.exc_type.__name__)
+threading.Thread(target=db.waitForCondition, args=(lambda: False,)).start()
+server.stop()
+"""
+
+A_FINALIZER = """
+class Late:
+    def __del__(self, db=db, Thing=Thing, print=print):
+        for call in (Thing.lookupAll, db.view, db.flush):
+            try:
+                call()
+            except Exception:
+                pass
+        print("finalized")
+
+late = Late()
+"""
+
+# ways to end -> (program, exit code, what it prints)
+ENDS = {
+    "an exit handler that works": ("atexit.register(lambda: (commit(), db.flush(), print('used')))", 0, "used\n"),
+    "an exit handler that leaves": (
+        "atexit.register(lambda: (db.disconnect(), server.stop(), print('left')))",
+        0,
+        "left\n",
+    ),
+    "an exit in a transaction": ("with db.transaction():\n    Thing(number=1)\n    sys.exit(3)", 3, ""),
+    "an exit in a view": ("with db.view():\n    sys.exit(4)", 4, ""),
+    "a cycle": ("class C: pass\nc = C(); c.all = (c, db, server, db.view(), db.transaction().__enter__())", 0, ""),
+    "a generator in a view": (
+        "def each():\n    with db.view():\n        yield Thing.lookupAll()\nkept = each(); next(kept)",
+        0,
+        "",
+    ),
+    "a thread that stops the server": ("threading.Thread(target=server.stop).start()", 0, ""),
+    "a thread that was waiting": (A_THREAD_THAT_WAITS, 0, "DisconnectedException\n"),
+    "no farewell": ("view = db.view().__enter__(); print('bye', flush=True); os._exit(5)", 5, "bye\n"),
+    "a finalizer that uses everything": (A_FINALIZER, 0, "finalized\n"),
+}
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_a_program_ends_as_it_wants_to(what: str) -> None:
+    program, code, out = ENDS[what]
+    ended = run(program)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, out, "")
+
+
+def test_a_program_ends_while_daemon_threads_read_and_hold_views() -> None:
+    ended = run("""
+def read():
+    with db.view():
+        Thing.lookupAll(number=1)
+
+def hold():
+    with db.view():
+        waiting.release()
+        threading.Event().wait()
+
+for call in (read, read, commit, hold):
+    threading.Thread(target=again, args=(call,), daemon=True).start()
+for _ in range(500):
+    waiting.acquire()
+""")
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

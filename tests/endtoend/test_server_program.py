@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from object_database import AuthenticationError, DisconnectedException, Schema, __version__, connect
+from object_database.errors import ServerError
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "object_database" / "frontends" / "database_server.py"
@@ -110,6 +111,17 @@ def serve_and_connect(token: str, *options: str, seen: Callable[[int], Any] = la
         finally:
             program.terminate()
             program.communicate(timeout=30)
+
+
+def test_a_server_with_a_limit_for_its_memory_refuses_what_is_too_much(start_server: Callable[..., Any]) -> None:
+    server = start_server("--memory-max", "1M")
+    with server.connect() as db:
+        db.subscribeToSchema(schema)
+        with pytest.raises(ServerError, match="memory is full"), db.transaction():
+            for number in range(20_000):
+                Thing(number=number)
+        with db.transaction():
+            Thing(number=1)
 
 
 # ---- options that cannot be meant so

@@ -63,6 +63,7 @@ PYTHON_FLOORS = {
     "messages": 4,
     "message_bus": 4,
     "view": 5,
+    "dispatcher": 5,
     "persistence": 5,
     "database_connection": 6,
     "reactor": 7,

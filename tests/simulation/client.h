@@ -35,6 +35,7 @@ class Client : public ClientEvents, public Network::End {
   void on_welcome(const Welcome&) override;
   void on_answer(RequestId request, const Status& status) override;
   void on_commit_result(const CommitResult& result) override;
+  void on_changes(ChangeSet) override {}
   void on_closed(const Status& reason) override;
 
  private:

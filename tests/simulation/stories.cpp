@@ -68,6 +68,7 @@ class Actor : public ClientEvents, public Network::End {
   void lost() override { core_.disconnected("cut"); }
   void on_welcome(const Welcome&) override { core_.define_schema(new_request(), schema()); }
   void on_answer(RequestId request, const Status& status) override;
+  void on_changes(ChangeSet) override {}
   void on_commit_result(const CommitResult& result) override { result_ = result, is_committing_ = false; }
   void on_closed(const Status& reason) override { ODB_CHECK(false, reason.message()); }
 

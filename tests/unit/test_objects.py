@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import pickle
 import pydoc
 import threading
@@ -17,6 +18,7 @@ from object_database import (
     NotSubscribedError,
     ObjectDatabaseError,
     ObjectDoesntExistException,
+    OneOf,
     Schema,
     current_transaction,
 )
@@ -146,6 +148,47 @@ def test_an_editor_sees_fields_methods_and_documentation(order: Order) -> None:
     page = pydoc.plain(pydoc.render_doc(Order))
     assert "What was ordered." in page
     assert "lookupUnique(**index)" in page
+
+
+def test_a_type_without_documentation_says_its_fields() -> None:
+    assert Customer.__doc__ == "Customer(name: str)"
+    assert Customer.fromIdentity(1).__doc__ == Customer.__doc__
+    documented = Schema("documented")
+    wide = documented.define(type("Wide", (), {f"f{i}": int for i in range(30)}))
+    assert wide.__doc__.startswith("Wide(f0: int, f1: int, ")
+    assert wide.__doc__.endswith(", f19: int, ...)")
+
+
+def test_the_signature_of_a_type_is_how_it_is_called() -> None:
+    assert str(inspect.signature(Customer)) == "(*, name: str = '')"
+    assert [(p.name, p.kind.name, p.default) for p in inspect.signature(Order).parameters.values()] == [
+        ("number", "KEYWORD_ONLY", 0),
+        ("state", "KEYWORD_ONLY", "new"),
+        ("previous", "KEYWORD_ONLY", Order.fromIdentity(0)),
+    ]
+    signed = Schema("signed")
+
+    @signed.define
+    class WithInit:
+        number: int
+
+        def __init__(self, number: int, *, maybe: str | None = None):
+            pass
+
+    @signed.define
+    class Derived(WithInit):
+        pass
+
+    odd = signed.define(type("Odd", (Customer,), {"class": int, "maybe": OneOf(None, int), "b": bytes}))
+    for each in (WithInit, Derived):
+        assert list(inspect.signature(each).parameters) == ["number", "maybe"]
+    assert str(inspect.signature(odd)).replace(" ", "") == "(*,name:str='',maybe:OneOf(None,int)=None,b:bytes=b'')"
+
+
+def test_names_that_a_type_has_of_python() -> None:
+    assert (Order.__name__, Order.__qualname__, Order.__module__) == ("Order", "Order", __name__)
+    assert Order.__schema__ is Order.fromIdentity(1).__schema__ is schema
+    assert {"Row", "number", "pay", "lookupOne", "fromIdentity", "snapshot"} <= set(dir(Order))
 
 
 # ---- reading and writing
