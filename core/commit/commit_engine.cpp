@@ -42,6 +42,17 @@ std::string show_values(const Table& table, const IndexLayout& index, const Row&
   return index.fields.size() == 1 ? out : "(" + out + ")";
 }
 
+/// clear() takes time for all the room that a map has, and every group calls it.
+template <class Map>
+void clear_and_shrink(Map& map) {
+  constexpr size_t kBucketsKept = 4096;
+  if (map.bucket_count() > kBucketsKept) {
+    map = Map();
+  } else {
+    map.clear();
+  }
+}
+
 }  // namespace
 
 Status CommitEngine::validate_record(const Record& record, Validation& validation) const {
@@ -332,9 +343,11 @@ void CommitEngine::drop_overlay() {
   planned_growth_ = 0;
   group_.clear();
   plans_.clear();
-  planned_rows_.clear();
-  planned_keys_.clear();
-  planned_claims_.clear();
+  clear_and_shrink(planned_rows_);
+  clear_and_shrink(planned_keys_);
+  clear_and_shrink(planned_claims_);
+  for (Bytes* key : {&key_before_, &key_after_})
+    if (key->capacity() > limits::kCommitPartBytes) *key = {};
   planned_writers_.clear();
 }
 

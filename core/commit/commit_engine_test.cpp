@@ -394,6 +394,22 @@ BOOST_AUTO_TEST_CASE(a_group_takes_no_more_than_it_may) {
   BOOST_TEST(engine.waiting_count() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(a_group_is_full_at_its_first_large_member) {
+  auto sized = [&](size_t bytes) {
+    return request(Records().update(1, kName, str_value(std::string(bytes, 'x'))).bytes, {}, engine.last_tid());
+  };
+  size_t pending = 0;
+  for (size_t bytes : {size_t{10}, limits::kGroupBytesMax / 2, limits::kGroupBytesMax, size_t{10}, size_t{10}}) {
+    submit(sized(bytes));
+    pending += sized(bytes).bytes();
+  }
+  BOOST_TEST(engine.pending_bytes() == pending);
+  BOOST_TEST(run_group().size() == 3u);
+  BOOST_TEST(engine.pending_bytes() == 2 * sized(10).bytes());
+  BOOST_TEST(run_group().size() == 2u);
+  BOOST_TEST(engine.pending_bytes() == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_group_that_the_store_refuses_leaves_nothing_behind) {
   Items before = now();
   Transaction kept(store);  // read before the refused group, committed after it

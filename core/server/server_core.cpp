@@ -108,6 +108,8 @@ void ServerCore::received(ConnectionId id, BytesView bytes, Instant now) {
   uploads_bytes_ -= c.partial_bytes;
   c.partial_bytes = c.state == ServerState::kClosing ? 0 : c.frames.buffered_bytes();
   uploads_bytes_ += c.partial_bytes;
+  // A part that is coming in slowly goes on; and who is not read from, being behind with reading, cannot go on.
+  if (c.partial_bytes > 0 || bytes.empty()) c.upload_heard = now;
   if (c.partial_bytes > 2 * limits::kCommitPieceBytesMax && !is_upload_room(0))  // no client of ours sends such frames
     say_goodbye(c, Farewell::kServer, "too much is being sent to the server at once; try again");
 }
@@ -214,13 +216,18 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
   c.last_beat = now;
   c.identity = ObjectId{++own_identities_};
   ObjectId begin = next_block(c);
-  if (connection_table_ != nullptr) {
-    Bytes records;
-    put_connection_object(records, c);
-    submit_own(std::move(records));
-  }
-  answer_behind_commits(c, Welcome{c.session, options_.history, last_tid(), c.identity, begin,
-                                   static_cast<uint64_t>(options_.heartbeat_us)});
+  Welcome welcome{c.session, options_.history, last_tid(), c.identity, begin,
+                  static_cast<uint64_t>(options_.heartbeat_us)};
+  if (connection_table_ == nullptr) return be_welcome(c, welcome);
+  Bytes records;
+  put_connection_object(records, c);
+  submit_own(std::move(records));
+  answer_behind_commits(c, std::move(welcome));
+}
+
+void ServerCore::be_welcome(Connection& c, const Welcome& welcome) {
+  c.is_welcome = true;
+  send(c, welcome);
 }
 
 void ServerCore::on(Connection& c, const DefineSchema& define) {
@@ -243,7 +250,8 @@ void ServerCore::on(Connection& c, const DefineSchema& define) {
                   "what this server knows of schema '" + define.definition.name +
                       "' and the types it refers to does not fit into a message: " +
                       std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
-  answer_behind_commits(c, std::move(mapping));
+  if (connection_table_ == nullptr) return send(c, mapping);
+  answer_behind_commits(c, std::move(mapping));  // with the objects that it may speak of
 }
 
 void ServerCore::on(Connection& c, const Subscribe& subscribe) {
@@ -376,8 +384,7 @@ void ServerCore::give_waiting_answers() {
       send(c, *flushed);
     } else if (auto* welcome = std::get_if<Welcome>(&answer)) {
       welcome->tid = last_tid();
-      c.is_welcome = true;
-      send(c, *welcome);
+      be_welcome(c, *welcome);
     } else {
       send(c, std::get<SchemaMapping>(answer));
     }
@@ -403,6 +410,8 @@ void ServerCore::finish_group(bool was_persisted) {
     if (is_accepted) announce(commit);
     answer(commit);
   });
+  for (Bytes* scratch : {&gathered_, &entries_})
+    if (scratch->capacity() > limits::kFrameBytesMax) *scratch = {};  // after something large, small again
   take_held_definitions();
   give_waiting_answers();
 }

@@ -201,6 +201,7 @@ class ServerCore {
   void add_slice(Connection& c, Slice slice);
   void send_sections(Connection& c, TransactionId tid, BytesView records);
   void answer(const DecidedCommit& commit);
+  void be_welcome(Connection& c, const Welcome& welcome);
   bool may_wait(Connection& c);
   void answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();

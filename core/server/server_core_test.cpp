@@ -490,6 +490,26 @@ BOOST_AUTO_TEST_CASE(who_begins_a_commit_and_does_not_go_on_is_closed) {
   BOOST_TEST(heard(id).back() == "ServerGoodbye silent");
 }
 
+BOOST_AUTO_TEST_CASE(a_commit_over_a_slow_line_is_waited_for) {
+  ConnectionId id = join_shop();
+  Records records = Records().create(own(id, 64), {"cup", 1, 1});
+  say(id, CommitPart{CommitSeq{1}, records.bytes, {}});
+  Bytes next = framed(CommitPart{CommitSeq{1}, Records().create(own(id, 65), {"jug", 1, 1}).bytes, {}});
+  for (char byte : next) {
+    now.us += limits::kHeartbeatUs;
+    core.received(id, BytesView(&byte, 1), now);
+    core.tick(now);
+  }
+  for (int i = 0; i < 10; ++i) {  // now it is not read from, but takes what it is sent
+    now.us += limits::kHeartbeatUs;
+    core.received(id, {}, now);
+    core.tick(now);
+  }
+  say(id, CommitEnd{CommitSeq{1}, {}, false});
+  run_groups();
+  BOOST_TEST(heard(id).back() == "CommitResult 1 accepted as 1 through 1");
+}
+
 BOOST_AUTO_TEST_CASE(more_flushes_than_anybody_needs_close_the_connection_that_asks) {
   ConnectionId writer = join_subscribed(), greedy = join();
   send_commit(writer, Records().create(own(writer, 64), {"cup", 1, 1}));
@@ -584,6 +604,19 @@ BOOST_AUTO_TEST_CASE(a_commit_that_needs_more_memory_than_there_may_be_is_refuse
                  std::to_string(needed - 1) +
                  " bytes that it was started with (--memory-max); delete objects, or start it with a larger limit");
   BOOST_TEST(too_little.core.figures().objects == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(the_members_of_a_group_share_the_memory_that_is_left) {
+  FullServer f(FullServer(SIZE_MAX).core.figures().bytes);
+  f.write(Op::kDelete, 1, 0);
+  f.write(Op::kUpdate, 0, 1000);  // a step later: what was deleted is gone
+  for (int64_t i = 2; i < 4; ++i)
+    f.send_commit(f.id, Records().row(Op::kCreate, TypeId{2}, f.own(f.id, 64 + i), {str_value(std::string(900, 'x'))}));
+  f.run_groups();
+  Lines lines = f.heard(f.id);
+  BOOST_TEST_REQUIRE(lines.size() == 3u);
+  BOOST_TEST(lines[1].starts_with("CommitResult 5 accepted"));
+  BOOST_TEST(lines[2].starts_with("CommitResult 6 server error"));
 }
 
 BOOST_AUTO_TEST_CASE(a_full_server_takes_what_needs_no_more_and_deletions_make_room) {

@@ -30,6 +30,7 @@ class Coverage {
   /// A covered object was deleted in this step. Gives the one that is forgotten for it, which the caller expires.
   std::optional<ObjectId> add_deleted(ObjectId object, Step step, Limbo& limbo);
 
+  size_t bytes() const { return entries_.bytes(); }
   bool is_empty() const { return entries_.key_count() == 0; }
   KeyIndex& entries() { return entries_; }
   static Bytes entry_of(ObjectId object);

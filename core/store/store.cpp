@@ -6,6 +6,11 @@
 #include "core/base/check.h"
 
 namespace odb {
+namespace {
+
+constexpr size_t kScratchBytesKept = 1 << 20;
+
+}  // namespace
 
 // ---- pins
 
@@ -232,6 +237,14 @@ void Store::adopt(Staging& staging) {
   staging.object_count_ = 0;
 }
 
+/// Keeps bytes() true over f(), which changes what leads to the rows of a table.
+template <class F>
+void Store::counted(const Table& table, F&& f) {
+  size_t before = table.structure_bytes();
+  f();
+  bytes_ += table.structure_bytes() - before;
+}
+
 void Store::cover_type(Table& table) {
   ODB_CHECK(making_ != Step{0});
   if (!table.is_complete_at(making_)) table.complete_from_.store(making_, std::memory_order_release);
@@ -240,19 +253,21 @@ void Store::cover_type(Table& table) {
 
 void Store::cover_key(Table& table, IndexId index, BytesView key) {
   ODB_CHECK(making_ != Step{0});
-  table.coverage_.add_key(index, key, making_, limbo_);
+  counted(table, [&] { table.coverage_.add_key(index, key, making_, limbo_); });
   table.join();
 }
 
 void Store::cover_object(Table& table, ObjectId object) {
   ODB_CHECK(making_ != Step{0});
-  if (table.find(object, making_) == nullptr) table.coverage_.add_object(object, making_, limbo_);
+  if (table.find(object, making_) == nullptr)
+    counted(table, [&] { table.coverage_.add_object(object, making_, limbo_); });
   table.join();
 }
 
 void Store::remember_deleted(Table& table, ObjectId object) {
   ODB_CHECK(making_ != Step{0});
-  std::optional<ObjectId> forgotten = table.coverage_.add_deleted(object, making_, limbo_);
+  std::optional<ObjectId> forgotten;
+  counted(table, [&] { forgotten = table.coverage_.add_deleted(object, making_, limbo_); });
   if (forgotten)
     stale_entries_.push_back({making_, &table.coverage_.entries(), Coverage::entry_of(*forgotten), *forgotten});
 }
@@ -275,6 +290,8 @@ void Store::publish(TransactionId tid) {
   for (Table* table : touched_) table->touched_at_.store(tid, std::memory_order_release);
   touched_.clear();
   limbo_.free_below(oldest_open);
+  for (Bytes* key : {&key_before_, &key_after_})
+    if (key->capacity() > kScratchBytesKept) *key = {};
 }
 
 void Store::advance(TransactionId tid) {

@@ -135,6 +135,8 @@ class Store {
   void link(Table& table, ObjectId object, const Row* before, Row* after);
   void note_entry(const Table& table, ObjectId object);
   void note(const Record& record, const Table& table, bool is_new);
+  template <class F>
+  void counted(const Table& table, F&& f);
   void link_row(Table& table, ObjectId object, Row* after);
   void update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
   void cut(Step floor);

@@ -87,7 +87,7 @@ class Table {
 
   /// Writer: memory of what leads to the rows. Rows are counted by the store.
   size_t structure_bytes() const {
-    size_t bytes = tree_.bytes();
+    size_t bytes = tree_.bytes() + coverage_.bytes();
     for (const auto& index : indexes_) bytes += index->bytes();
     return bytes;
   }

@@ -47,14 +47,13 @@ class Actor : public ClientEvents, public Network::End {
   void turn();
   void flush() { core_.flush(new_request()), pump(); }
   bool is_settled() const { return is_ready_ && open_requests_.empty() && !is_committing_; }
-  View& view() { return *view_; }
   Table& table() { return *core_.store()->table(kCell); }
 
   // what verbs do
-  void begin() { open(std::make_unique<Transaction>(core_.store())); }
-  void look() { view_ = std::make_unique<View>(core_.store()), transaction_ = nullptr; }
+  void begin() { transaction_ = std::make_unique<Transaction>(core_.store()); }
+  void look() { view_ = std::make_unique<View>(core_.store()); }
   void commit();
-  void abort() { view_.reset(), transaction_ = nullptr; }
+  void abort() { view_.reset(), transaction_.reset(); }
   BytesView read(const std::string& cell, FieldId field);
   Presence exists(const std::string& cell);
   std::vector<ObjectId> find(IndexId index, const std::string& text);
@@ -74,10 +73,6 @@ class Actor : public ClientEvents, public Network::End {
   void on_closed(const Status& reason) override { ODB_CHECK(false, reason.message()); }
 
  private:
-  void open(std::unique_ptr<Transaction> transaction) {
-    transaction_ = transaction.get();
-    view_ = std::move(transaction);
-  }
   RequestId new_request() { return *open_requests_.insert(last_request_ = {last_request_.value + 1}).first; }
   void pump() {
     if (core_.has_output()) network_.send(link_, core_.take_output());
@@ -93,8 +88,8 @@ class Actor : public ClientEvents, public Network::End {
   std::set<RequestId> open_requests_;
   bool is_ready_ = false, is_committing_ = false;
   CommitResult result_;
-  std::unique_ptr<View> view_;
-  Transaction* transaction_ = nullptr;  // view_, when it is one
+  std::unique_ptr<View> view_;                // a read-only one, or
+  std::unique_ptr<Transaction> transaction_;  // the one that is open
 };
 
 /// The cells by name, the actors, and the world they share.
@@ -198,14 +193,14 @@ void Actor::turn() {
 }
 
 void Actor::commit() {
-  auto ended = std::move(view_);
-  Transaction* transaction = std::exchange(transaction_, nullptr);
+  view_.reset();
+  auto transaction = std::move(transaction_);
   if (transaction == nullptr || !transaction->has_writes()) return stage_.let_all_catch_up();
   is_committing_ = true;
   core_.commit(transaction->batch());
   pump();
   stage_.run_until([this] { return is_settled(); });
-  if (result_.outcome != Outcome::kAccepted) throw RefusedStep{stage_.told(result_, ended->version().tid)};
+  if (result_.outcome != Outcome::kAccepted) throw RefusedStep{stage_.told(result_, transaction->version().tid)};
   stage_.let_all_catch_up();
 }
 

@@ -54,7 +54,7 @@ std::vector<ObjectId> Work::find(TypeId type, IndexId index, const std::vector<B
   return observations_.emplace_back(std::move(seen)).objects;
 }
 
-const Bytes& Work::read(TypeId type, ObjectId object, FieldId field) {
+Bytes Work::read(TypeId type, ObjectId object, FieldId field) {
   Observation seen{Observation::Kind::kField, type, object, field, {}, {}, {}, {}, {}};
   BytesView value;
   ODB_CHECK(transaction_.read(table(type), object, field, value) == Presence::kHere, object.value);

@@ -43,7 +43,7 @@ class Work {
   /// REQUIRES: covers(type, index, values).
   std::vector<ObjectId> find(TypeId type, IndexId index, const std::vector<Bytes>& values);
   /// REQUIRES: is_here(object).
-  const Bytes& read(TypeId type, ObjectId object, FieldId field);
+  Bytes read(TypeId type, ObjectId object, FieldId field);
   int64_t read_int(TypeId type, ObjectId object, FieldId field) { return Reader(read(type, object, field)).integer(); }
   bool read_bool(TypeId type, ObjectId object, FieldId field) { return read(type, object, field) == bool_value(true); }
   /// REQUIRES: covers_object(object).
