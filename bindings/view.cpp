@@ -311,7 +311,7 @@ PyMethodDef transaction_methods[] = {
      "withCommitTimeout(seconds)\n--\n\nLet the commit raise CommitTimeoutError when the server takes longer. Returns "
      "self."},
     {"noconfirm", noconfirm, METH_NOARGS,
-     "noconfirm()\n--\n\nDo not wait for the commit's outcome. A commit that is refused is counted (db.lostCommits) "
+     "noconfirm()\n--\n\nDo not wait for the commit's outcome. A commit that is refused is counted (db.lost_commits) "
      "and "
      "logged. Returns self."},
     {"onConfirmed", guarded_method<on_confirmed>(), METH_O,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar, overload
@@ -17,6 +18,7 @@ from object_database import _core
 from object_database.core_schema import core_schema
 from object_database.dispatcher import Dispatcher, TransactionResult
 from object_database.errors import (
+    ConnectionStateError,
     DisconnectedException,
     FlushTimeoutError,
     InvalidArgumentError,
@@ -32,6 +34,8 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _LONG_S = 3600.0
+_FOR_EVER_S = 1e9
+_NO_TRANSACTION = 2**63  # later than any
 _SHORTEST_SLEEP_S = 0.001
 _RETRIES = 99
 
@@ -68,6 +72,20 @@ class CompletionEvent:
         return True
 
 
+class EndEvent:
+    """Is set when a connection has ended. Has what programs use of threading.Event."""
+
+    def __init__(self, db: DatabaseConnection):
+        self._db = db
+
+    def is_set(self) -> bool:
+        return self._db._closed_reason() is not None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._db._wait_for_transaction(_NO_TRANSACTION, _FOR_EVER_S if timeout is None else max(0.0, timeout))
+        return self.is_set()
+
+
 class DatabaseConnection(_core.Connection):
     """What connect() and a server's connect() give; not made by hand.
 
@@ -91,6 +109,20 @@ class DatabaseConnection(_core.Connection):
         """The core.Connection object of this connection: the server made it, and it vanishes with the connection, so
         that others who refer to it can tell. None once disconnected."""
         return None if self._closed_reason() is not None else core_schema.Connection.fromIdentity(self._identity())
+
+    # What programs for the reference ask a connection: it is initialized when they get it, and pickles nothing.
+    initialized = threading.Event()
+    initialized.set()
+    serializationContext = None
+
+    @property
+    def disconnected(self) -> EndEvent:
+        """Is set when the connection has ended, for whatever reason."""
+        return EndEvent(self)
+
+    def authenticate(self, token: str) -> None:
+        """The token was proved when the connection was made: a second time is an error, as in the reference."""
+        raise ConnectionStateError("this connection is authenticated already; connect() takes the token")
 
     # ---- schemas and subscriptions
 
@@ -230,6 +262,17 @@ class DatabaseConnection(_core.Connection):
             pending.append(self._subscribe(t, True) if key is None else self._subscribe_key(t, *key))
         return self._waited(pending, block, timeout)
 
+    def requestLazyObjects(self, objects: Iterable[Any]) -> None:
+        """Have lazy objects loaded soon. Subscriptions load at once, so that nothing is left to do."""
+        for handle in objects:
+            _schema_of(type(handle))
+        if (reason := self._closed_reason()) is not None:
+            raise DisconnectedException(reason)
+
+    def loadLazyObject(self, identity: int, schemaName: str, typeName: str) -> None:
+        """Load one object and keep it up to date. Raises SchemaNotAddedError, DisconnectedException."""
+        self.subscribeToObject(self._type_named(f"{schemaName}.{typeName}").fromIdentity(identity))
+
     def isSubscribedToIndex(self, t: type, lazy: bool = False, **index: Any) -> bool:
         """Whether lookups of these index values see everything. `lazy`: for programs written for the reference."""
         return all(self._is_subscribed_to_key(t, *key) for key in index.items())
@@ -332,7 +375,7 @@ class DatabaseConnection(_core.Connection):
         self._dispatcher.drop_handler(handler)
 
     @property
-    def lostCommits(self) -> int:
+    def lost_commits(self) -> int:
         """How many unconfirmed commits were refused, or without an outcome when the connection ended."""
         return self._dispatcher.losses
 
@@ -392,7 +435,7 @@ class DatabaseConnection(_core.Connection):
         self._check_may_wait("waitForTransactionId()")
         if self._transaction_id() < tid:
             self._request_flush()
-        seen = self._wait_for_transaction(tid, 1e9 if timeout is None else max(0.0, timeout))
+        seen = self._wait_for_transaction(tid, _FOR_EVER_S if timeout is None else max(0.0, timeout))
         if (reason := self._closed_reason()) is not None:
             raise DisconnectedException(reason)
         if seen >= tid:

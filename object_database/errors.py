@@ -19,6 +19,7 @@ __all__ = [
     "BlockingCallError",
     "CommitTimeoutError",
     "ConnectTimeoutError",
+    "ConnectionStateError",
     "DisconnectedException",
     "FlushTimeoutError",
     "FutureTransactionError",
@@ -97,6 +98,10 @@ class ServerError(ObjectDatabaseError):
 
 class ServerStateError(ObjectDatabaseError):
     """A server of this process that is used before its start or after its end, or started twice."""
+
+
+class ConnectionStateError(ObjectDatabaseError, AssertionError):
+    """A connection that is asked for what it has done already."""
 
 
 class _Timeout(ObjectDatabaseError, TimeoutError):

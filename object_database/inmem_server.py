@@ -21,4 +21,4 @@ class InMemServer(Server):
         *,
         memory_max: int | None = None,
     ):
-        super().__init__(kvstore, auth_token, transactionWatcher, memory_max)
+        super().__init__(kvstore, auth_token, transactionWatcher, memory_max=memory_max)

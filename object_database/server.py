@@ -32,6 +32,7 @@ class Server:
         kvstore: InMemoryPersistence | None = None,
         auth_token: str = "",
         transactionWatcher: Any = None,
+        *,
         memory_max: int | None = None,
     ):
         if kvstore is not None and not isinstance(kvstore, InMemoryPersistence):

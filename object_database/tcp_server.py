@@ -67,7 +67,7 @@ class TcpServer(Server):
                 "ssl_context takes None or what util.sslContextFromCertPath(cert, key) gives: "
                 "the private key of an ssl.SSLContext cannot be read back (D32)"
             )
-        super().__init__(mem_store, auth_token, transactionWatcher, memory_max)
+        super().__init__(mem_store, auth_token, transactionWatcher, memory_max=memory_max)
         self.host = host
         self.port = _checked_port(port)
         self._certificate = ssl_context

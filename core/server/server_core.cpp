@@ -216,8 +216,8 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
   c.last_beat = now;
   c.identity = ObjectId{++own_identities_};
   ObjectId begin = next_block(c);
-  Welcome welcome{c.session, options_.history, last_tid(), c.identity, begin,
-                  static_cast<uint64_t>(options_.heartbeat_us)};
+  Welcome welcome{
+      c.session, options_.history, last_tid(), c.identity, begin, static_cast<uint64_t>(options_.heartbeat_us)};
   if (connection_table_ == nullptr) return be_welcome(c, welcome);
   Bytes records;
   put_connection_object(records, c);

@@ -425,7 +425,7 @@ def test_unconfirmed_commits_are_there_after_a_flush(cells: DatabaseConnection, 
     cells.flush()
     with cells.view():
         assert cell.plain == 2999
-    assert cells.lostCommits == 0
+    assert cells.lost_commits == 0
 
 
 def test_lost_commits_are_counted_and_logged(
@@ -437,7 +437,7 @@ def test_lost_commits_are_counted_and_logged(
             with MaskView(), writer.transaction():
                 cell.value = 10 * value
     cells.flush()
-    assert cells.lostCommits == 5
+    assert cells.lost_commits == 5
     deadline = time.monotonic() + PATIENCE_S
     while "5 in all" not in caplog.text and time.monotonic() < deadline:
         threading.Event().wait(0.01)
@@ -462,7 +462,7 @@ def test_large_unconfirmed_commits_wait_for_each_other(cells: DatabaseConnection
     cells.flush()
     with cells.view() as view:
         assert view.count(Blob) == 15
-    assert cells.lostCommits == 0
+    assert cells.lost_commits == 0
 
 
 # ---- waits

@@ -335,7 +335,7 @@ def test_a_commit_waits_while_too_many_are_unanswered(server_process: Any) -> No
         Thing(number=5000)
     with db.view() as v:
         assert [thing.number for thing in v.all(Thing)] == [*range(1024), 5000]
-    assert db.lostCommits == 0
+    assert db.lost_commits == 0
     db.disconnect()
     assert heard == []  # whoever was told by an exception is not told again
 
@@ -363,9 +363,9 @@ def test_a_disconnect_ends_the_wait_for_room_and_every_lost_commit_is_counted(
     thread.join(10)
     assert not thread.is_alive()
     deadline = time.monotonic() + 10
-    while db.lostCommits < 1025 and time.monotonic() < deadline:
+    while db.lost_commits < 1025 and time.monotonic() < deadline:
         threading.Event().wait(0.01)
-    assert db.lostCommits == 1025
+    assert db.lost_commits == 1025
 
 
 def test_a_commit_that_takes_more_than_a_second_is_logged(
