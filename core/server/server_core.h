@@ -117,6 +117,14 @@ class ServerCore {
     size_t end;
     bool is_entry;
   };
+  struct TypedObject {  // a client may ask for an identity as one of a type that it is not
+    TypeId type;
+    ObjectId object;
+    friend bool operator==(const TypedObject&, const TypedObject&) = default;
+    friend size_t hash_value(const TypedObject& key) {
+      return mix_hash(mix_hash(static_cast<uint64_t>(key.object.value)) ^ key.type.value);
+    }
+  };
   struct Covered {              // what a connection covers of a type (D20)
     bool is_whole = false;      // subscribed to the type
     bool is_streaming = false;  // and the stream is not through yet
@@ -195,7 +203,7 @@ class ServerCore {
   void cover_object(Connection& c, TypeId type, ObjectId object);
   void forget_object(TypeId type, ObjectId object);
   void forget_keys(Connection& c, TypeId type, Covered& covered);
-  void forget_objects(Connection& c, Covered& covered);
+  void forget_objects(Connection& c, TypeId type, Covered& covered);
   void announce(const DecidedCommit& commit);
   void announce_entries(const Audience& audience, const Record& record);
   void add_slice(Connection& c, Slice slice);
@@ -226,7 +234,7 @@ class ServerCore {
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   std::vector<ConnectionId> ready_;
   boost::unordered_flat_map<TypeId, Audience, HashId> audiences_;
-  boost::unordered_flat_map<ObjectId, std::vector<Connection*>, HashId> object_audiences_;  // covered one by one
+  boost::unordered_flat_map<TypedObject, std::vector<Connection*>> object_audiences_;  // covered one by one
   std::map<int64_t, Connection*> owners_;  // block number -> the connection that creates in it
   std::vector<Connection*> receivers_;     // scratch of announce()
   std::vector<Connection*> entered_;       // scratch of announce(): for whom the record's object came in

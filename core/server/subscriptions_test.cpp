@@ -139,6 +139,19 @@ BOOST_AUTO_TEST_CASE(a_connection_that_goes_leaves_no_coverage_behind) {
   BOOST_TEST(is_alive(writer));
 }
 
+// The identity exists, but it is another type's: such an object does not exist, whatever becomes of the one that does.
+BOOST_AUTO_TEST_CASE(an_identity_of_another_type_is_none_of_this_one) {
+  say(reader, DefineSchema{RequestId{2}, {"zoo", {{"Animal", {{"name", "str", {}}}, {}}}}});
+  say(reader, Subscribe{RequestId{3}, TypeId{2}, Scope::kObjects, {}, {}, {ObjectId{cup}}});
+  stream_all();
+  BOOST_TEST((heard_by(reader) == Lines{"SchemaMapping", "Complete 3 through 1"}));
+  commit(writer, Records().update(cup, kPlace, int_value(9)));
+  commit(writer, Records().erase(cup));
+  BOOST_TEST(heard_by(reader).empty());
+  BOOST_TEST(is_alive(reader));
+  BOOST_TEST(is_alive(writer));
+}
+
 BOOST_AUTO_TEST_CASE(subscriptions_that_make_no_sense_close_the_connection) {
   Bytes one = int_value(4), two = int_value(4) + int_value(5), text = str_value("4"), none;
   using S = Scope;
