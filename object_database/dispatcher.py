@@ -126,13 +126,13 @@ class Dispatcher:
     def add_handler(self, handler: Callable[..., object]) -> None:
         with self._collecting:
             with self._lock:
-                self._handlers = [*self._handlers, handler]
-                self._kept = self._connection()
-                is_first = len(self._handlers) == 1
                 self.start()
+                self._handlers = [*self._handlers, handler]
+                self._kept = connection = self._connection()
+                is_first = len(self._handlers) == 1
             if is_first:
                 try:
-                    _core.collect_changes(self._kept, True)
+                    _core.collect_changes(connection, True)
                 except BaseException:
                     self._remove(handler)
                     raise
@@ -159,9 +159,9 @@ class Dispatcher:
     def expect(self, callback: Callable[[TransactionResult], object], connection: Any) -> int:
         """The token under which a commit's outcome will come; `callback` is then called with it."""
         with self._lock:
+            self.start()
             self._last_token += 1
             self._callbacks[self._last_token] = (callback, connection)
-            self.start()
             return self._last_token
 
     def forget(self, token: int) -> None:
@@ -173,8 +173,9 @@ class Dispatcher:
         """Let the thread run, if it does not."""
         with self._lock:
             if self._thread is None and not self._is_stopping:
-                self._thread = threading.Thread(target=self._run, name="odb-handlers", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="odb-handlers", daemon=True)
+                thread.start()  # may fail, where the system has no thread to spare: then the next one tries again
+                self._thread = thread
 
     def stop(self) -> None:
         """End the thread, after the call that it is in."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from object_database import _core
 from object_database.database_connection import DatabaseConnection
-from object_database.errors import InvalidArgumentError
+from object_database.errors import InvalidArgumentError, ValueTypeError
 from object_database.persistence import InMemoryPersistence
 from object_database.server import Server
 from object_database.util import CertificateFiles
@@ -63,7 +63,7 @@ class TcpServer(Server):
         if not auth_token:
             raise InvalidArgumentError("a server on the network needs a token that is not empty")
         if ssl_context is not None and not isinstance(ssl_context, CertificateFiles):
-            raise TypeError(
+            raise ValueTypeError(
                 "ssl_context takes None or what util.sslContextFromCertPath(cert, key) gives: "
                 "the private key of an ssl.SSLContext cannot be read back (D32)"
             )

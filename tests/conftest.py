@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVER_PROGRAM = ROOT / "object_database" / "frontends" / "database_server.py"
 TOKEN = "TOKEN"
 
+# A shell that runs the tests in the background has them ignore Ctrl-C, and the programs that they start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:

@@ -290,7 +290,9 @@ std::optional<ObjectId> CommitEngine::holder_of(const Table& table, IndexId inde
 /// What takes no more than before always goes, so that a full server can be emptied.
 bool CommitEngine::check_memory(DecidedCommit& commit, const Plan& plan) {
   int64_t planned = static_cast<int64_t>(store_.bytes()) + planned_growth_ + plan.growth;
-  if (plan.growth <= 0 || planned <= 0 || static_cast<size_t>(planned) <= memory_bytes_max_) return true;
+  if (commit.request.is_the_servers || plan.growth <= 0 || planned <= 0 ||
+      static_cast<size_t>(planned) <= memory_bytes_max_)
+    return true;
   commit.verdict = Verdict::kNoMemory;
   return false;
 }

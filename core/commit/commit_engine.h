@@ -56,7 +56,8 @@ struct CommitRequest {
   TransactionId as_of;
   Bytes records;
   Bytes reads;
-  bool was_dropped = false;  ///< its parts were not kept; it only waits for its turn to be told so
+  bool was_dropped = false;     ///< its parts were not kept; it only waits for its turn to be told so
+  bool is_the_servers = false;  ///< not a client's: small, and promised already, so that it goes over the memory limit
 
   size_t bytes() const { return records.size() + reads.size(); }
 };

@@ -54,6 +54,7 @@ void ServerCore::submit_own(Bytes records) {
   CommitRequest request;
   request.as_of = last_tid();
   request.records = std::move(records);
+  request.is_the_servers = true;
   engine_.submit(std::move(request));
   ++commits_submitted_;
 }

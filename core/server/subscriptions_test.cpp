@@ -306,6 +306,19 @@ BOOST_AUTO_TEST_CASE(nobody_else_makes_them) {
   BOOST_TEST(core.is_closing(forger));
 }
 
+/// Its client refers to it, and others take one that is missing for a client that is gone.
+BOOST_AUTO_TEST_CASE(a_full_server_makes_them_all_the_same) {
+  ServerOptions full = options();
+  full.memory_bytes_max = 1;
+  ServerFixture f(full);
+  ConnectionId early = f.join();
+  f.say(early, DefineSchema{RequestId{1}, {"core", {{"Connection", {{"heartbeats_suspended", "bool", {}}}, {}}}}});
+  f.run_groups();
+  f.connect_in_state(ServerState::kReady);
+  f.run_groups();
+  BOOST_TEST(f.core.store().find_table("core.Connection")->object_count() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(one_that_says_so_may_be_silent) {
   ConnectionId debugged = join_core(), silent = join();
   run_groups();

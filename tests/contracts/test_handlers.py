@@ -536,3 +536,23 @@ def test_the_last_transaction_of_a_type_and_of_a_schema(
     assert cells.currentTransactionIdForType(Cell) == at_cell
     assert cells.currentTransactionIdForType(Other) == cells.currentTransactionId()
     assert cells.currentTransactionIdForSchema(schema) == cells.currentTransactionId()
+
+
+def test_a_thread_that_the_system_does_not_give_is_asked_for_again(
+    cells: DatabaseConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    heard = Heard()
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError), cells.transaction().onConfirmed(heard):
+            Cell(value=1)
+        with pytest.raises(RuntimeError):
+            cells.registerOnTransactionHandler(heard)
+    with cells.transaction().onConfirmed(heard):
+        Cell(value=2)
+    assert heard.next().matches.Success
+    cells.dropTransactionHandler(heard)  # was not registered
+    cells.disconnect()
