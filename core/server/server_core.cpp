@@ -78,7 +78,7 @@ void ServerCore::disconnected(ConnectionId id) {
   Connection& c = *at->second;
   for (auto& [type, covered] : c.covered) {
     forget_keys(c, type, covered);
-    forget_objects(c, covered);
+    forget_objects(c, type, covered);
     auto audience = audiences_.find(type);
     if (audience == audiences_.end()) continue;
     std::erase(audience->second.whole, &c);
@@ -445,12 +445,12 @@ void ServerCore::cover_key(Connection& c, const Stream& stream) {
 }
 
 void ServerCore::cover_object(Connection& c, TypeId type, ObjectId object) {
-  if (c.covered[type].objects.insert(object).second) object_audiences_[object].push_back(&c);
+  if (c.covered[type].objects.insert(object).second) object_audiences_[{type, object}].push_back(&c);
 }
 
 /// A deleted object does not come back.
 void ServerCore::forget_object(TypeId type, ObjectId object) {
-  auto audience = object_audiences_.find(object);
+  auto audience = object_audiences_.find({type, object});
   if (audience == object_audiences_.end()) return;
   for (Connection* c : audience->second) c->covered.at(type).objects.erase(object);
   object_audiences_.erase(audience);
@@ -467,9 +467,9 @@ void ServerCore::forget_keys(Connection& c, TypeId type, Covered& covered) {
   covered.keys.clear();
 }
 
-void ServerCore::forget_objects(Connection& c, Covered& covered) {
+void ServerCore::forget_objects(Connection& c, TypeId type, Covered& covered) {
   for (ObjectId object : covered.objects) {
-    auto audience = object_audiences_.find(object);
+    auto audience = object_audiences_.find({type, object});
     std::erase(audience->second, &c);
     if (audience->second.empty()) object_audiences_.erase(audience);
   }
@@ -515,7 +515,7 @@ void ServerCore::announce(const DecidedCommit& commit) {
     Connection* owner = owner_of(record.object);  // its own creations are covered in any case (D20)
     if (owner != nullptr && !is_told(*owner)) tell(*owner);
     if (object_audiences_.empty()) continue;
-    auto one_by_one = object_audiences_.find(record.object);
+    auto one_by_one = object_audiences_.find({record.type, record.object});
     if (one_by_one == object_audiences_.end()) continue;
     for (Connection* c : one_by_one->second) {
       if (c != owner && !is_told(*c)) tell(*c);
@@ -715,7 +715,7 @@ void ServerCore::end_stream(Connection& c) {
     Covered& covered = c.covered.at(stream.type);
     covered.is_streaming = false;
     forget_keys(c, stream.type, covered);
-    forget_objects(c, covered);
+    forget_objects(c, stream.type, covered);
   }
   send(c, Complete{stream.request, last_tid()});
   c.streams.pop_front();
@@ -811,12 +811,12 @@ void ServerCore::check() const {
       if (covered.is_whole) ODB_CHECK(is_in(audiences_.at(type).whole), id.value);
       for (const auto& [index, key] : covered.keys)
         ODB_CHECK(is_in(audiences_.at(type).keys.at(index).at(key)), id.value);
-      for (ObjectId object : covered.objects) ODB_CHECK(is_in(object_audiences_.at(object)), id.value, object.value);
+      for (ObjectId object : covered.objects) ODB_CHECK(is_in(object_audiences_.at({type, object})), id.value, object.value);
       covered_objects += covered.objects.size();
     }
     for (ObjectId block : c->blocks) ODB_CHECK(owners_.at(block_of(block)) == c.get(), id.value);
   }
-  for (const auto& [object, audience] : object_audiences_) covered_objects -= audience.size();
+  for (const auto& [key, audience] : object_audiences_) covered_objects -= audience.size();
   ODB_CHECK(covered_objects == 0, covered_objects);
   ODB_CHECK(uploads == uploads_bytes_, uploads, uploads_bytes_);
   ODB_CHECK(outboxes == outboxes_bytes_, outboxes, outboxes_bytes_);

@@ -123,6 +123,12 @@ class ServerCore {
     std::set<std::pair<IndexId, Bytes>> keys;
     boost::unordered_flat_set<ObjectId, HashId> objects;  // one by one: asked for, or once with a key of `keys`
   };
+  struct ObjectKey {  // a client may ask for an identity as any type
+    TypeId type;
+    ObjectId object;
+    friend bool operator==(const ObjectKey&, const ObjectKey&) = default;
+    friend size_t hash_value(const ObjectKey& key) { return HashId()(key.object) ^ HashId()(key.type) << 40; }
+  };
   struct Connection;
   struct Audience {  // of a type: whom to tell what
     std::vector<Connection*> whole;
@@ -195,7 +201,7 @@ class ServerCore {
   void cover_object(Connection& c, TypeId type, ObjectId object);
   void forget_object(TypeId type, ObjectId object);
   void forget_keys(Connection& c, TypeId type, Covered& covered);
-  void forget_objects(Connection& c, Covered& covered);
+  void forget_objects(Connection& c, TypeId type, Covered& covered);
   void announce(const DecidedCommit& commit);
   void announce_entries(const Audience& audience, const Record& record);
   void add_slice(Connection& c, Slice slice);
@@ -226,7 +232,7 @@ class ServerCore {
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;
   std::vector<ConnectionId> ready_;
   boost::unordered_flat_map<TypeId, Audience, HashId> audiences_;
-  boost::unordered_flat_map<ObjectId, std::vector<Connection*>, HashId> object_audiences_;  // covered one by one
+  boost::unordered_flat_map<ObjectKey, std::vector<Connection*>> object_audiences_;  // covered one by one
   std::map<int64_t, Connection*> owners_;  // block number -> the connection that creates in it
   std::vector<Connection*> receivers_;     // scratch of announce()
   std::vector<Connection*> entered_;       // scratch of announce(): for whom the record's object came in

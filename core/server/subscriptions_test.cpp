@@ -130,6 +130,23 @@ BOOST_AUTO_TEST_CASE(own_creations_are_told_once_whatever_else_covers_them) {
   BOOST_TEST((heard_by(writer)[0] == "Section 2: update cup, update jug"));
 }
 
+// A handle that a program made of another object's identity: there is no such object, whatever becomes of the other.
+BOOST_AUTO_TEST_CASE(an_identity_of_another_type_is_an_object_that_does_not_exist) {
+  TypeDefinition crate{"Crate", {{"place", "int", {}}}, {}};
+  say(reader, DefineSchema{RequestId{5}, {"yard", {crate}}});
+  frames(reader);
+  say(reader, Subscribe{RequestId{2}, TypeId{2}, Scope::kObjects, {}, {}, {ObjectId{cup}, ObjectId{jug}}});
+  stream_all();
+  BOOST_TEST((heard_by(reader) == Lines{"Complete 2 through 1"}));
+  subscribe_to_objects(reader, {jug}, 3);
+  frames(reader);
+  commit(writer, Records().update(cup, kPlace, int_value(3)).update(jug, kPlace, int_value(3)));
+  commit(writer, Records().erase(cup).erase(jug));
+  BOOST_TEST((heard_by(reader) == Lines{"Section 2: update jug", "Section 3: delete jug"}));
+  core.disconnected(reader);
+  BOOST_TEST(is_alive(writer));
+}
+
 BOOST_AUTO_TEST_CASE(a_connection_that_goes_leaves_no_coverage_behind) {
   subscribe_to_shelf(reader, 4);
   subscribe_to_objects(reader, {jug}, 3);
