@@ -510,7 +510,12 @@ void ServerCore::announce(const DecidedCommit& commit) {
       return covered != c.covered.end() && covered->second.is_whole;
     };
     if (audience != audiences_.end()) {
-      for (Connection* c : audience->second.whole) tell(*c);
+      for (Connection* c : audience->second.whole) {
+        // Created while the type is on its way: the client has it whole from here on, and it must not come in again.
+        bool is_early = record.op == Op::kCreate && !c->streams.empty();
+        if (is_early && !covers(*c, record.type, record.object)) cover_object(*c, record.type, record.object);
+        tell(*c);
+      }
     }
     Connection* owner = owner_of(record.object);  // its own creations are covered in any case (D20)
     if (owner != nullptr && !is_told(*owner)) tell(*owner);

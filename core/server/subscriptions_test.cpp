@@ -147,6 +147,18 @@ BOOST_AUTO_TEST_CASE(an_identity_of_another_type_is_an_object_that_does_not_exis
   BOOST_TEST(is_alive(writer));
 }
 
+// Created while a subscription to its type waits behind another one, which shows it as it completes.
+BOOST_AUTO_TEST_CASE(a_creation_that_was_told_for_the_type_does_not_come_in_again_with_a_key) {
+  int64_t lid = own(writer, 67);
+  say(reader, Subscribe{RequestId{2}, kItem, Scope::kIndexKey, kByShelf, int_value(4)});
+  subscribe(reader, 3);
+  commit(writer, Records().create(lid, {"lid", 9, 9}));
+  core.stream();
+  frames(reader);
+  commit(writer, Records().update(lid, kShelf, int_value(4)));
+  BOOST_TEST((heard(reader) == Lines{"Section 3: update 1:" + std::to_string(lid)}));
+}
+
 BOOST_AUTO_TEST_CASE(a_connection_that_goes_leaves_no_coverage_behind) {
   subscribe_to_shelf(reader, 4);
   subscribe_to_objects(reader, {jug}, 3);
