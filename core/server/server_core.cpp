@@ -816,7 +816,8 @@ void ServerCore::check() const {
       if (covered.is_whole) ODB_CHECK(is_in(audiences_.at(type).whole), id.value);
       for (const auto& [index, key] : covered.keys)
         ODB_CHECK(is_in(audiences_.at(type).keys.at(index).at(key)), id.value);
-      for (ObjectId object : covered.objects) ODB_CHECK(is_in(object_audiences_.at({type, object})), id.value, object.value);
+      for (ObjectId object : covered.objects)
+        ODB_CHECK(is_in(object_audiences_.at({type, object})), id.value, object.value);
       covered_objects += covered.objects.size();
     }
     for (ObjectId block : c->blocks) ODB_CHECK(owners_.at(block_of(block)) == c.get(), id.value);
