@@ -313,11 +313,11 @@ void add_connection(nb::module_& module) {
           "A transaction on the latest version that has arrived here: `with db.transaction():`. As view().")
       .def("_define_schema", &define_schema)
       .def("_subscribe", &subscribe)
-      .def("_subscribe_key", &subscribe_key)
+      .def("_subscribe_key", &subscribe_key, nb::arg(), nb::arg(), nb::arg().none())  // None is a value like others
       .def("_subscribe_objects", &subscribe_objects)
       .def("_type_named", &type_named)
       .def("_is_subscribed", &is_subscribed)
-      .def("_is_subscribed_to_key", &is_subscribed_to_key)
+      .def("_is_subscribed_to_key", &is_subscribed_to_key, nb::arg(), nb::arg(), nb::arg().none())
       .def("_is_bound",
            [](const Connection& self, nb::handle type) {
              const BoundType* bound = self.bound(database_type(type));

@@ -510,7 +510,12 @@ void ServerCore::announce(const DecidedCommit& commit) {
       return covered != c.covered.end() && covered->second.is_whole;
     };
     if (audience != audiences_.end()) {
-      for (Connection* c : audience->second.whole) tell(*c);
+      for (Connection* c : audience->second.whole) {
+        // Created while the type is on its way: the client has it whole from here on, and it must not come in again.
+        bool is_early = record.op == Op::kCreate && !c->streams.empty();
+        if (is_early && !covers(*c, record.type, record.object)) cover_object(*c, record.type, record.object);
+        tell(*c);
+      }
     }
     Connection* owner = owner_of(record.object);  // its own creations are covered in any case (D20)
     if (owner != nullptr && !is_told(*owner)) tell(*owner);
@@ -817,7 +822,7 @@ void ServerCore::check() const {
     }
     for (ObjectId block : c->blocks) ODB_CHECK(owners_.at(block_of(block)) == c.get(), id.value);
   }
-  for (const auto& [object, audience] : object_audiences_) covered_objects -= audience.size();
+  for (const auto& [key, audience] : object_audiences_) covered_objects -= audience.size();
   ODB_CHECK(covered_objects == 0, covered_objects);
   ODB_CHECK(uploads == uploads_bytes_, uploads, uploads_bytes_);
   ODB_CHECK(outboxes == outboxes_bytes_, outboxes, outboxes_bytes_);

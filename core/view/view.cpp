@@ -45,7 +45,7 @@ View::Summary View::summary_of_type(const Table& table) const {
 Presence Transaction::read(const Table& table, ObjectId object, FieldId field, BytesView& value) {
   using State = WriteSet::State;
   if (!writes_.is_empty()) {  // V3
-    State state = writes_.state(object);
+    State state = writes_.state(table, object);
     if (state == State::kDeleted || state == State::kCancelled) return Presence::kGone;
     if (state != State::kUntouched) {
       value = writes_.value(object, field);
@@ -67,7 +67,7 @@ Presence Transaction::read(const Table& table, ObjectId object, FieldId field, B
 
 Presence Transaction::exists(const Table& table, ObjectId object) {
   using State = WriteSet::State;
-  State state = writes_.state(object);
+  State state = writes_.state(table, object);
   if (state == State::kDeleted || state == State::kCancelled) return Presence::kGone;
   if (state == State::kCreated) return Presence::kHere;
   Presence presence = View::exists(table, object);
@@ -111,7 +111,7 @@ void Transaction::create(const Table& table, ObjectId object) { writes_.create(t
 
 Presence Transaction::write(const Table& table, ObjectId object, FieldId field, BytesView value) {
   using State = WriteSet::State;
-  State state = writes_.state(object);
+  State state = writes_.state(table, object);
   if (state == State::kDeleted || state == State::kCancelled) return Presence::kGone;
   if (state != State::kCreated) {
     if (state == State::kUntouched) {

@@ -46,6 +46,28 @@ using Ids = std::vector<int64_t>;
 
 BOOST_FIXTURE_TEST_SUITE(view, ShopFixture)
 
+// An identity is one object, of one type; a program may make a handle of it with another one.
+BOOST_AUTO_TEST_CASE(own_writes_are_seen_in_their_own_type_only) {
+  TypeLayout crate{TypeId{2}, "shop", "Crate", {field_layout("place", "int")}, {}};
+  Table& crates = store->define(crate);
+  store->begin();
+  store->cover_type(crates);
+  store->publish(TransactionId{3});
+  Transaction t(store);
+  t.create(items, ObjectId{9});
+  t.write(items, ObjectId{9}, kName, str_value("lid"));
+  t.write(items, ObjectId{1}, kName, str_value("mug"));
+  for (ObjectId object : {ObjectId{9}, ObjectId{1}}) {
+    BytesView value;
+    BOOST_TEST((t.read(crates, object, FieldId{0}, value) == Presence::kGone));
+    BOOST_TEST((t.exists(crates, object) == Presence::kGone));
+    BOOST_TEST((t.write(crates, object, FieldId{0}, int_value(7)) == Presence::kGone));
+    BOOST_TEST((t.erase(crates, object) == Presence::kGone));
+    BOOST_TEST((t.read(items, object, kName, value) == Presence::kHere));
+  }
+  BOOST_TEST(t.write_count() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(a_summary_counts_what_a_lookup_finds) {
   auto agrees = [&](auto& view) {
     Ids all = lookup_type(view, items), on_shelf = lookup(view, items, kByShelf, shelf(4));

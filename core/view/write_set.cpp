@@ -18,6 +18,7 @@ BytesView WriteSet::value(ObjectId object, FieldId field) const {
 
 WriteSet::Write& WriteSet::touch(const Table& table, ObjectId object, State state_if_new) {
   auto [found, is_new] = by_object_.try_emplace(object, static_cast<uint32_t>(writes_.size()));
+  ODB_CHECK(is_new || writes_[found->second].table == &table, object.value);
   if (is_new) {
     auto slot_count = static_cast<uint32_t>(table.layout().fields.size());
     writes_.push_back({&table, object, slots_.size(), slot_count, state_if_new});
@@ -32,7 +33,7 @@ WriteSet::Write& WriteSet::touch(const Table& table, ObjectId object, State stat
 }
 
 void WriteSet::create(const Table& table, ObjectId object) {
-  ODB_CHECK(state(object) == State::kUntouched, object.value);
+  ODB_CHECK(!by_object_.contains(object), object.value);
   touch(table, object, State::kCreated);
 }
 
@@ -145,8 +146,7 @@ const std::vector<ObjectId>& WriteSet::sorted_creations(TableWrites& writes) {
 }
 
 Bytes WriteSet::key_of(const Table& table, ObjectId object, IndexId index, Step step) const {
-  auto found = by_object_.find(object);
-  if (found != by_object_.end()) return key_now(writes_[found->second], index, step);
+  if (const Write* write = find(table, object)) return key_now(*write, index, step);
   Bytes key;
   if (const Row* row = table.find(object, step)) table.append_index_key(key, index, *row);
   return key;

@@ -25,9 +25,10 @@ class WriteSet {
     kCancelled,  // created and deleted in here: never was
   };
 
-  State state(ObjectId object) const {
-    auto found = by_object_.find(object);
-    return found == by_object_.end() ? State::kUntouched : writes_[found->second].state;
+  /// Untouched too when the identity is that of an object of another type: a program can make a handle of any.
+  State state(const Table& table, ObjectId object) const {
+    const Write* write = find(table, object);
+    return write == nullptr ? State::kUntouched : write->state;
   }
   /// The value that was written to a field of an object, or empty.
   BytesView value(ObjectId object, FieldId field) const;
@@ -95,6 +96,11 @@ class WriteSet {
     std::vector<Overlay> overlays;  // index -> overlay
   };
 
+  const Write* find(const Table& table, ObjectId object) const {
+    auto found = by_object_.find(object);
+    if (found == by_object_.end() || writes_[found->second].table != &table) return nullptr;
+    return &writes_[found->second];
+  }
   Write& touch(const Table& table, ObjectId object, State state_if_new);
   /// The created objects of a table, in ascending order.
   static const std::vector<ObjectId>& sorted_creations(TableWrites& writes);
@@ -135,12 +141,12 @@ void WriteSet::visit_type(const Table& table, Step step, F&& f) {
   bool wants_more = true;
   auto take_own = [&](auto&& is_due) {
     for (; wants_more && next_own != own.end() && is_due(*next_own); ++next_own) {
-      if (state(*next_own) == State::kCreated) wants_more = f(*next_own);
+      if (state(table, *next_own) == State::kCreated) wants_more = f(*next_own);
     }
   };
   table.for_each(step, [&](ObjectId object, const Row&) {
     take_own([object](ObjectId created) { return created < object; });
-    if (wants_more && state(object) != State::kDeleted) wants_more = f(object);
+    if (wants_more && state(table, object) != State::kDeleted) wants_more = f(object);
     return wants_more;
   });
   take_own([](ObjectId) { return true; });

@@ -29,6 +29,7 @@ class Job:
     state: Indexed[str] = "new"
     size: int = 0
     by_queue_state = Index("queue", "state")
+    owner: Indexed[str | None]
 
 
 @schema.define
@@ -78,6 +79,35 @@ def test_an_index_value_loads_the_objects_that_have_it(writer: DatabaseConnectio
     assert reader.isSubscribedToIndex(Job, queue="red")
     assert not reader.isSubscribedToIndex(Job, queue="blue")
     assert not reader.isSubscribedToType(Job)
+
+
+def test_none_is_an_index_value_like_others(writer: DatabaseConnection, reader: DatabaseConnection) -> None:
+    with writer.transaction():
+        Job(owner="ada")
+        free = Job()
+    reader.subscribeToIndex(Job, owner=None)
+    assert reader.isSubscribedToIndex(Job, owner=None)
+    assert not reader.isSubscribedToIndex(Job, owner="ada")
+    with reader.view() as v:
+        assert v.all(Job, owner=None) == (free,)
+
+
+def test_an_identity_asked_for_as_another_type_is_an_object_that_does_not_exist(
+    writer: DatabaseConnection, reader: DatabaseConnection
+) -> None:
+    (job,) = create(writer, "red")
+    note = Note.fromIdentity(job._identity)
+    reader.subscribeToObject(note)
+    with writer.transaction():
+        job.size = 3
+    with writer.transaction():
+        job.delete()
+        new_job = Job(queue="blue")
+        with pytest.raises(ObjectDoesntExistException):
+            Note.fromIdentity(new_job._identity).text = "of something else"
+    reader.flush()
+    with reader.view():
+        assert not note.exists()
 
 
 @pytest.mark.sanitizer
