@@ -6,9 +6,9 @@
 #include <set>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/protocol/mapping.h"
 #include "core/protocol/message_codec.h"
-#include "core/base/limits.h"
 
 namespace odb {
 namespace {

@@ -258,7 +258,7 @@ class ServerCore {
   // of a store that outlives the server
   bool is_durable_ = false;
   bool is_group_in_flight_ = false;
-  bool are_facts_due_ = false;  // they wait for a group, which may have no commit
+  bool are_facts_due_ = false;                    // they wait for a group, which may have no commit
   TransactionId durable_tid_, durable_tid_sent_;  // the last one that the store holds; with the group in flight
   Reservations reserved_;
   std::set<std::string> changed_facts_, facts_in_flight_;
