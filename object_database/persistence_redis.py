@@ -149,7 +149,7 @@ class RedisPersistence(Persistence):
         self._watched: Held | None = None  # what odb:meta holds, as long as the line watches it
         self._attempt_is_open = False  # an EXEC was sent and its reply never came
         self._recent = RecentSessions()
-        self._settings: dict[str, str] = {}
+        self._settings: dict[str, str] | None = None  # of redis, once it was asked
         self._pid = 0
         self._lock = threading.RLock()
         self._is_closing = threading.Event()
@@ -241,6 +241,8 @@ class RedisPersistence(Persistence):
             return self._within_bound(attempt)
 
     def describe(self) -> str:
+        if self._settings is None:
+            return f"{self._where}: what it can lose is known when it is open"
         return f"{self._where}: {_losses(self._settings, self._min_replicas)}"
 
     def close(self) -> None:
@@ -260,14 +262,9 @@ class RedisPersistence(Persistence):
     def _read_settings(self) -> dict[str, str]:
         line = self._open_line()
         names = ["maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save"]
-        replies = line.ask(("INFO", "server"), *(("CONFIG", "GET", name) for name in names))
+        replies = line.ask(*(("CONFIG", "GET", name) for name in names))
         settings: dict[str, str] = {}
-        info = self._checked(replies[0])
-        for text in info.decode("utf-8", "replace").splitlines():
-            name, _, value = text.partition(":")
-            if name in ("redis_version", "valkey_version", "server_name"):
-                settings[name] = value.strip()
-        for name, reply in zip(names, replies[1:], strict=True):
+        for name, reply in zip(names, replies, strict=True):
             if isinstance(reply, list) and len(reply) == 2:  # hosted servers hide it
                 settings[name] = reply[1].decode("utf-8", "replace")
         policy = settings.get("maxmemory-policy", "noeviction")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -10,6 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_the_tests() -> None:
+    """However they end: pytest-timeout leaves by os._exit."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 
@@ -55,7 +65,12 @@ class RedisProcess:
         command = [PROGRAM or "", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", "s", "--dir"]
         command += [str(self.directory), "--daemonize", "no", "--logfile", "", *self.options]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.directory
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.directory,
+            preexec_fn=_die_with_the_tests,
         )
         assert self.process.stdout is not None
         seen = []

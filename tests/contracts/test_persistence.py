@@ -455,6 +455,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_done_after_a_kill(
         store.close()
 
 
+# Python 3.12 and later warn of forks in programs with threads, which a lease is.
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+
+@FORKS
 @pytest.mark.parametrize("kind", DURABLE)
 @pytest.mark.parametrize(("moment", "expected"), [("before", 3), ("after", 4)])
 def test_a_server_that_dies_at_a_group_leaves_it_whole_or_not_at_all(
@@ -480,6 +485,7 @@ def test_a_server_that_dies_at_a_group_leaves_it_whole_or_not_at_all(
     store.close()
 
 
+@FORKS
 @pytest.mark.parametrize("kind", DURABLE)
 def test_a_forked_child_may_not_use_the_store_and_does_not_keep_it(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
