@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator
-from typing import Any
 
 from object_database.errors import InvalidArgumentError, ServerStateError, StoreInUseError
 from object_database.persistence_interface import (
@@ -42,8 +40,7 @@ class InMemoryPersistence(Persistence):
 
         server = TcpServer(host, port, InMemoryPersistence(), None, token)
 
-    It belongs to one live server at a time. Objects of the interface (open, load, apply) stay in it from one open() to
-    the next.
+    It belongs to one live server at a time; the next one finds what the last one left.
 
     Args: db: a number, for programs written for the reference; two stores never share objects, whatever their numbers.
     """
@@ -55,8 +52,6 @@ class InMemoryPersistence(Persistence):
         self._content = _Content()
         self._opened: Held | None = None
         self._recent = RecentSessions()
-        self._owner: weakref.ref[Any] | None = None
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"InMemoryPersistence(db={self.db})"
@@ -134,16 +129,3 @@ class InMemoryPersistence(Persistence):
         if self._opened is None:
             raise ServerStateError(f"{self!r} is not open")
         return self._opened
-
-    def _claim(self, server: Any) -> None:
-        """Make it the store of a server that starts. The same server may claim it again: its first start failed.
-
-        Raises: ServerStateError: another one was started with it.
-        """
-        with self._lock:
-            if self._owner is not None and self._owner() is not server:
-                raise ServerStateError(
-                    f"{self!r} was used by another server already, and its objects are that server's alone: "
-                    "make a new InMemoryPersistence() for this one"
-                )
-            self._owner = weakref.ref(server)

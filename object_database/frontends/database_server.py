@@ -54,10 +54,14 @@ def parser() -> argparse.ArgumentParser:
     )
     stores = made.add_argument_group("where objects live (without any of these: redis on this machine, port 6379)")
     stores.add_argument("--inmem", action="store_true", help="in memory only: they are gone at the end")
-    stores.add_argument("--data-dir", metavar="DIR", type=Path, help="in a file in this directory, which is made if needed")
+    stores.add_argument(
+        "--data-dir", metavar="DIR", type=Path, help="in a file in this directory, which is made if needed"
+    )
     stores.add_argument("--redis_host", metavar="HOST", help="in redis on this host")
     stores.add_argument("--redis_port", metavar="PORT", type=int, help="in redis on this port")
-    stores.add_argument("--redis-url", metavar="URL", help="in redis: redis://user:password@host:port/db, rediss:// for TLS")
+    stores.add_argument(
+        "--redis-url", metavar="URL", help="in redis: redis://user:password@host:port/db, rediss:// for TLS"
+    )
     stores.add_argument(
         "--take-over", action="store_true", help="take the store from a live server, which can then write no more"
     )
@@ -135,8 +139,12 @@ class Progress:
         rate = loaded / max(seconds, 1e-6)
         left = "" if is_last else f", {(count - loaded) / max(rate, 1.0):.0f} s left"
         line = f"loading: {loaded:,} of {count:,} objects, {rate:,.0f}/s{left}"
-        print(f"\r\x1b[K{line}" if self._is_terminal else line, end="\n" if is_last or not self._is_terminal else "",
-              file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[K{line}" if self._is_terminal else line,
+            end="\n" if is_last or not self._is_terminal else "",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def serve(server: TcpServer, store: str, stop: threading.Event) -> None:

@@ -72,6 +72,7 @@ PYTHON_FLOORS = {
     "persistence_redis": 4,
     "persistence_sqlite": 4,
     "persistence": 5,
+    "store_keeper": 6,
     "database_connection": 6,
     "reactor": 7,
     "server": 7,
