@@ -21,6 +21,7 @@ __all__ = [
     "ConnectTimeoutError",
     "ConnectionStateError",
     "DisconnectedException",
+    "FencedError",
     "FlushTimeoutError",
     "FutureTransactionError",
     "InternalError",
@@ -42,6 +43,13 @@ __all__ = [
     "ServerError",
     "ServerStateError",
     "SnapshotTooOldError",
+    "StoreBehindError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFormatError",
+    "StoreFullError",
+    "StoreInUseError",
+    "StoreUnavailableError",
     "SubscribeTimeoutError",
     "TextError",
     "TransactionTooLargeError",
@@ -297,6 +305,70 @@ class UniqueViolationError(ObjectDatabaseError):
         super().__init__(message if message is not None else f"a value is not unique: {key}")
         self.key = key
         self.obj = getattr(key, "obj", None)
+
+
+# ---- stores; what a server may do after each is told in object_database/persistence_interface.py
+
+
+class StoreError(ObjectDatabaseError):
+    """A store could not do what a server asked of it."""
+
+
+class StoreInUseError(StoreError):
+    """Another live server owns the store.
+
+    Attributes: host, pid: of that server.  since: when it took the store, UTC, as text.
+    """
+
+    def __init__(self, where: str, host: str = "?", pid: int = 0, since: str = "?"):
+        super().__init__(
+            f"{where} belongs to a server that runs on {host}, process {pid}, since {since}: stop that one first; "
+            "or take the store from it with --take-over (take_over=True), which ends its service"
+        )
+        self.host, self.pid, self.since = host, pid, since
+
+
+class FencedError(StoreError):
+    """Another server has taken the store over; nothing was done, and this one can write no more."""
+
+    hint = "stop this server: the other one goes on with its objects"
+
+
+class StoreFullError(StoreError):
+    """The store takes no writes now: out of disk or memory, or read-only. Nothing was done; later groups may succeed."""
+
+    hint = "make room in the store; the server goes on and serves reads"
+
+
+class StoreUnavailableError(StoreError):
+    """The store did not answer within its bound: what was asked may or may not have been done; last_tid() tells."""
+
+    hint = "bring the store back, then start the server again"
+
+
+class StoreBehindError(StoreError):
+    """The store came back without transactions that it had acknowledged.
+
+    Attributes: acknowledged: last transaction id that the store had confirmed.  found: the last one that it holds now.
+    """
+
+    hint = "bring back the lost content from a replica or a backup, then start the server again"
+
+    def __init__(self, where: str, acknowledged: int, found: int):
+        super().__init__(
+            f"{where} has lost what it had acknowledged: it confirmed transaction {acknowledged} and now ends at {found}"
+        )
+        self.acknowledged, self.found = acknowledged, found
+
+
+class StoreFormatError(StoreError):
+    """The store was written by a newer release, or is no store of this package."""
+
+
+class StoreCorruptError(StoreError):
+    """The content of the store is damaged, or somebody else changed it."""
+
+    hint = "restore a backup; keep the damaged store for a look at what happened"
 
 
 class InvalidArgumentError(ObjectDatabaseError, ValueError):

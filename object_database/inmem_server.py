@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from object_database.persistence import InMemoryPersistence
+from object_database.persistence_interface import Persistence
 from object_database.server import Server
 
 __all__ = ["InMemServer"]
@@ -15,10 +15,11 @@ class InMemServer(Server):
 
     def __init__(
         self,
-        kvstore: InMemoryPersistence | None = None,
+        kvstore: Persistence | None = None,
         auth_token: str = "",
         transactionWatcher: Any = None,
         *,
         memory_max: int | None = None,
+        take_over: bool = False,
     ):
-        super().__init__(kvstore, auth_token, transactionWatcher, memory_max=memory_max)
+        super().__init__(kvstore, auth_token, transactionWatcher, memory_max=memory_max, take_over=take_over)

@@ -11,7 +11,7 @@ from typing import Any
 from object_database import _core
 from object_database.database_connection import DatabaseConnection
 from object_database.errors import InvalidArgumentError, ValueTypeError
-from object_database.persistence import InMemoryPersistence
+from object_database.persistence_interface import Persistence
 from object_database.server import Server
 from object_database.util import CertificateFiles
 
@@ -40,7 +40,7 @@ class TcpServer(Server):
 
     Args:    host: an address or name of this machine; `localhost` listens on IPv4 and IPv6.
              port: 0 picks a free one; after start() `port` tells which.
-             mem_store: None or InMemoryPersistence(); objects live in memory.
+             mem_store: None, or where objects live when the server stops, as of Server.
              ssl_context: None for a certificate made for this process, or util.sslContextFromCertPath(cert, key),
                  or util.generateSslContext().
              auth_token: what clients must know; not empty.
@@ -53,12 +53,13 @@ class TcpServer(Server):
         self,
         host: str,
         port: int,
-        mem_store: InMemoryPersistence | None = None,
+        mem_store: Persistence | None = None,
         ssl_context: CertificateFiles | None = None,
         auth_token: str = "",
         transactionWatcher: Any = None,
         *,
         memory_max: int | None = None,
+        take_over: bool = False,
     ):
         if not auth_token:
             raise InvalidArgumentError("a server on the network needs a token that is not empty")
@@ -67,7 +68,7 @@ class TcpServer(Server):
                 "ssl_context takes None or what util.sslContextFromCertPath(cert, key) gives: "
                 "the private key of an ssl.SSLContext cannot be read back (D32)"
             )
-        super().__init__(mem_store, auth_token, transactionWatcher, memory_max=memory_max)
+        super().__init__(mem_store, auth_token, transactionWatcher, memory_max=memory_max, take_over=take_over)
         self.host = host
         self.port = _checked_port(port)
         self._certificate = ssl_context

@@ -1,6 +1,7 @@
 #include "core/client/client_core.h"
 
 #include "core/base/check.h"
+#include "core/protocol/mapping.h"
 
 namespace odb {
 namespace {
@@ -211,29 +212,12 @@ void ClientCore::on(const SchemaMapping& mapping) {
 }
 
 Status ClientCore::define(const MappedType& type, const std::map<std::string, TypeId>& numbers) {
-  TypeLayout layout{type.id, type.schema, type.name, {}, {}};
-  if (type.id.value == 0 || type.id.value > limits::kTypeIdMax) return protocol_error("a type number that is none");
-  if (type.fields.size() > limits::kFieldsPerTypeMax || type.indexes.size() > limits::kIndexesPerTypeMax)
-    return protocol_error("a type with too many fields or indexes");
-  for (const MappedField& field : type.fields) {
-    Result<TypeDescriptor> descriptor = TypeDescriptor::parse(field.type);
-    if (!descriptor.is_ok()) return descriptor.status();
-    descriptor.value().resolve([&](const std::string& name) {
-      auto number = numbers.find(name);
-      return number == numbers.end() ? TypeId{0} : number->second;
-    });
-    Reader in(field.default_value);
-    if (in.value().empty() || !in.at_end()) return protocol_error("a default that is not a value");
-    layout.fields.push_back({field.name, std::move(descriptor.value()), field.default_value});
-  }
-  for (const MappedIndex& index : type.indexes) {
-    for (FieldId field : index.fields) {
-      if (field.value >= layout.fields.size()) return protocol_error("an index over a field that is not there");
-    }
-    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
-      return protocol_error("an index over no field, or over too many");
-    layout.indexes.push_back({index.name, index.fields, index.is_unique});
-  }
+  Result<TypeLayout> checked = layout_of(type, [&](const std::string& name) {
+    auto number = numbers.find(name);
+    return number == numbers.end() ? TypeId{0} : number->second;
+  });
+  if (!checked.is_ok()) return checked.status();
+  TypeLayout& layout = checked.value();
   if (const Table* known = store_->table(type.id)) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
     if (layout.fields.size() < fields || layout.indexes.size() < indexes)

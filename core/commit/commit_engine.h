@@ -115,11 +115,26 @@ class CommitEngine {
   /// Checks what waits, up to `commits_max` and kGroupBytesMax, as one group. REQUIRES: none is in flight.
   /// The accepted members are what has to be persisted, in order.
   const std::vector<DecidedCommit>& start_group(size_t commits_max);
+  /// The group in flight.
+  const std::vector<DecidedCommit>& group() const { return group_; }
+  /// Calls f(commit, table, object, row after it) for every write of its accepted members, in order.
+  template <class F>
+  void for_each_planned(F&& f) const {
+    for (size_t i = 0; i < group_.size(); ++i) {
+      for (const PlannedWrite& write : plans_[i].writes) f(group_[i], *write.table, write.object, *write.row);
+    }
+  }
   /// Ends the group in flight: recorded in the store when it was persisted, else dropped.
   /// `announce(commit)` is called for every member in order, right after an accepted one was recorded.
   template <class Announce>
   void finish_group(bool was_persisted, Announce&& announce);
 
+  /// At a start: transactions have numbers above this one, and snapshots before it cannot be judged (D12).
+  void start_above(TransactionId tid) {
+    store_.advance(tid);
+    conflicts_.forget_up_to(tid);
+    last_planned_ = last_tid();
+  }
   /// The last transaction that was recorded.
   TransactionId last_tid() const { return store_.published().tid; }
   const ConflictSet& conflicts() const { return conflicts_; }

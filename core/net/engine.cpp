@@ -27,7 +27,7 @@ microseconds tick_interval_of(const ServerConfig& config) {
 
 ServerOptions options_of(const ServerConfig& config) {
   ServerOptions options;
-  options.history = random_bytes(kIdBytes);
+  options.history = config.durable ? config.durable->history : random_bytes(kIdBytes);
   options.heartbeat_us = config.heartbeat_us;
   options.handshake_us = config.handshake_us;
   options.memory_bytes_max = config.memory_bytes_max;
@@ -61,12 +61,27 @@ Engine::Engine(Loop& loop, ServerConfig config)
       tick_interval_(tick_interval_of(config_)),
       keys_(std::make_shared<ScramKeys>(derive_scram_keys(config_.token, random_bytes(kScramSaltBytes)))),
       core_(options_of(config_)),
+      is_durable_(config_.durable.has_value()),
       audience_timer_(loop.context),
       tick_timer_(loop.context) {}
 
 Engine::~Engine() { close_all(); }
 
-void Engine::start() { tick(); }
+void Engine::start() {
+  if (is_durable_) guarded([this] { restored_ = core_.restore(*config_.durable); });
+  tick();
+}
+
+Status Engine::load(const std::vector<DurableRow>& rows) {
+  if (failure_) return {Code::kServer, *failure_};
+  Status status;
+  guarded([&] { status = core_.load(rows); });
+  return status;
+}
+
+void Engine::loaded() {
+  guarded([this] { core_.loaded(); });
+}
 
 /// Nothing of the core is called any more once it has failed.
 template <class F>
@@ -79,6 +94,7 @@ void Engine::guarded(F&& f) {
 
 void Engine::fail(const std::string& what) {
   failure_ = what;
+  desk_.close();
   std::fprintf(stderr, "object_database: internal error, the server stops serving: %s\n", what.c_str());
   close_all();
 }
@@ -92,6 +108,11 @@ void Engine::close_all() {
 }
 
 void Engine::stop() {
+  desk_.close();
+  say_farewell();
+}
+
+void Engine::say_farewell() {
   is_stopping_ = true;
   acceptors_.clear();
   for (auto& [number, handshake] : std::exchange(handshakes_, {})) handshake.channel->abort();
@@ -101,6 +122,13 @@ void Engine::stop() {
     core_.stop();
     turn();
   });
+}
+
+void Engine::store_lost(const std::string& reason) {
+  desk_.close();
+  if (failure_ || is_stopping_) return;
+  say_farewell();
+  failure_ = reason;
 }
 
 void Engine::check() const {
@@ -190,8 +218,22 @@ void Engine::ended(Peer& peer) {
 
 // ---- turns
 
+/// D11: one group is in flight. What asks nothing of a store is done at once.
 void Engine::decide() {
-  while (core_.start_group()) core_.finish_group(true);
+  while (core_.start_group()) {
+    if (is_durable_) {
+      DurableGroup group = core_.durable_group();
+      if (!group.is_empty()) return desk_.put(std::move(group));
+    }
+    core_.finish_group(true);
+  }
+}
+
+void Engine::group_done(bool was_persisted) {
+  guarded([&] {
+    core_.finish_group(was_persisted);
+    turn();
+  });
 }
 
 void Engine::schedule_turn() {

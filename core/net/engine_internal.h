@@ -22,6 +22,7 @@
 #include "core/net/memory_channel_internal.h"
 #include "core/net/scram.h"
 #include "core/net/server.h"
+#include "core/net/store_desk.h"
 #include "core/net/tls_internal.h"
 
 namespace odb {
@@ -34,6 +35,14 @@ class Engine {
   void start();
   void accept_on(std::vector<asio::ip::tcp::acceptor> acceptors, TlsContext context);
   void accept(std::shared_ptr<MemoryChannel> channel);
+  // with a store that outlives the server
+  Status restored() const { return restored_; }
+  Status load(const std::vector<DurableRow>& rows);
+  void loaded();
+  void group_done(bool was_persisted);
+  void store_lost(const std::string& reason);
+  StoreDesk& desk() { return desk_; }
+
   /// Says farewell and closes; the loop runs out of work within kStopBound.
   void stop();
 
@@ -55,6 +64,7 @@ class Engine {
   template <class F>
   void guarded(F&& f);
   void fail(const std::string& what);
+  void say_farewell();
   void accept_next(Acceptor& acceptor);
   void shake_hands(asio::ip::tcp::socket socket);
   void add_peer(std::shared_ptr<Channel> channel, std::unique_ptr<ServerAuthentication> authentication);
@@ -76,6 +86,9 @@ class Engine {
   std::shared_ptr<const ScramKeys> keys_;
   TlsContext context_;
   ServerCore core_;
+  const bool is_durable_;
+  Status restored_;
+  StoreDesk desk_;
   std::list<Acceptor> acceptors_;
   std::map<uint64_t, Handshake> handshakes_;
   uint64_t last_handshake_ = 0;

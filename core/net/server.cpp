@@ -74,6 +74,32 @@ auto EngineServer::on_engine(F&& f) const {
   return task->get_future().get();
 }
 
+Status EngineServer::restored() const {
+  return on_engine([this] { return engine_->restored(); });
+}
+
+Status EngineServer::load(std::vector<DurableRow> rows) {
+  return on_engine([this, &rows] { return engine_->load(rows); });
+}
+
+void EngineServer::loaded() {
+  on_engine([this] { engine_->loaded(); });
+}
+
+std::optional<DurableGroup> EngineServer::next_group(std::chrono::steady_clock::time_point deadline) {
+  return loop_->is_forked() ? std::nullopt : engine_->desk().next(deadline);
+}
+
+bool EngineServer::is_done() const { return loop_->is_forked() || engine_->desk().is_closed(); }
+
+void EngineServer::group_done(bool was_persisted) {
+  if (!loop_->is_forked()) loop_->post([engine = engine_.get(), was_persisted] { engine->group_done(was_persisted); });
+}
+
+void EngineServer::store_lost(const std::string& reason) {
+  if (!loop_->is_forked()) loop_->post([engine = engine_.get(), reason] { engine->store_lost(reason); });
+}
+
 ServerFigures EngineServer::figures() const {
   if (loop_->is_forked()) return {};
   return on_engine([this] { return engine_->figures(); });

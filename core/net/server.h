@@ -1,9 +1,11 @@
 /// A server: one engine thread that drives the pure server core, its listening sockets and its connections, over TLS
-/// 1.3 or through memory. Commits are persisted in memory, that is at once (D11).
+/// 1.3 or through memory. Commits are persisted at once, in memory, or by a store that outlives the server: then one
+/// thread of the caller's takes groups with next_group() and answers with group_done() (D11).
 ///
 /// Thread safety: every method from any thread but the engine's.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +22,7 @@ struct ServerConfig {
   int64_t handshake_us = limits::kHandshakeUs;
   size_t memory_bytes_max = SIZE_MAX;  ///< of the objects with their indexes
   size_t conflict_window_bytes = limits::kConflictWindowBytes;
+  std::optional<DurableState> durable;  ///< of a store that outlives the server; none: objects live in memory only
 };
 
 struct CertificateFiles {
@@ -33,6 +36,20 @@ class Server {
 
   /// Starts the engine thread.
   static std::unique_ptr<Server> start(ServerConfig config);
+
+  // -- with ServerConfig::durable
+  /// kServer: the state that the server was started with is damaged, or these rows are. Before load() and listen().
+  virtual Status restored() const = 0;
+  virtual Status load(std::vector<DurableRow> rows) = 0;
+  /// Everything is loaded.
+  virtual void loaded() = 0;
+  /// What the store has to take next; none at the deadline, or when the server has stopped (is_done()).
+  virtual std::optional<DurableGroup> next_group(std::chrono::steady_clock::time_point deadline) = 0;
+  virtual bool is_done() const = 0;
+  /// The store has taken the group of the last next_group() for ever, or has not and never will.
+  virtual void group_done(bool was_persisted) = 0;
+  /// Nobody knows what the store holds: says farewell to everybody; failure() gives the reason from then on.
+  virtual void store_lost(const std::string& reason) = 0;
 
   /// Listens for TLS connections: on every address of `host` (`localhost`: IPv4 and IPv6) and one port; 0 picks a free
   /// one. Without files a certificate is made for this process. kInvalidArgument: a bad host, certificate or key;

@@ -17,6 +17,13 @@ class EngineServer final : public Server {
   uint16_t port() const override;
   std::string fingerprint() const override;
   void stop() override;
+  Status restored() const override;
+  Status load(std::vector<DurableRow> rows) override;
+  void loaded() override;
+  std::optional<DurableGroup> next_group(std::chrono::steady_clock::time_point deadline) override;
+  bool is_done() const override;
+  void group_done(bool was_persisted) override;
+  void store_lost(const std::string& reason) override;
   ServerFigures figures() const override;
   std::optional<std::string> failure() const override;
   void check() const override;

@@ -7,6 +7,8 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/protocol/mapping.h"
+#include "core/protocol/message_codec.h"
 
 namespace odb {
 namespace {
@@ -216,6 +218,7 @@ bool Catalogue::adds_unique_index(const SchemaDefinition& definition) const {
 TypeId Catalogue::number_of(const std::string& qualified_name) {
   auto [known, is_new] = by_name_.try_emplace(qualified_name, TypeId{static_cast<uint32_t>(by_name_.size() + 1)});
   if (is_new) {
+    ++changes_;
     size_t dot = qualified_name.rfind('.');  // a schema's name may have dots, a type's may not
     store_.define({known->second, qualified_name.substr(0, dot), qualified_name.substr(dot + 1), {}, {}});
   }
@@ -239,16 +242,50 @@ void Catalogue::extend(TypeId id, const TypeDefinition& type) {
   }
   const TypeLayout& known = store_.table(id)->layout();
   bool is_extended = layout.fields.size() > known.fields.size() || layout.indexes.size() > known.indexes.size();
-  if (is_extended) store_.define(std::move(layout));
+  if (!is_extended) return;
+  ++changes_;
+  store_.define(std::move(layout));
 }
 
-MappedType Catalogue::mapped(TypeId type) const {
-  const TypeLayout& layout = store_.table(type)->layout();
-  MappedType mapped{layout.id, layout.schema, layout.name, {}, {}};
-  for (const FieldLayout& field : layout.fields)
-    mapped.fields.push_back({field.name, field.type.text(), field.default_value});
-  for (const IndexLayout& index : layout.indexes) mapped.indexes.push_back({index.name, index.fields, index.is_unique});
-  return mapped;
+MappedType Catalogue::mapped(TypeId type) const { return odb::mapped(store_.table(type)->layout()); }
+
+// A list of types, in the order of their numbers: (varint:size MappedType)*
+
+Bytes Catalogue::encoded() const {
+  Bytes out, type;
+  for (uint32_t id = 1; id <= by_name_.size(); ++id) {
+    type.clear();
+    MessageEncoder encoder(type);
+    mapped(TypeId{id}).each(encoder);
+    put_varint(out, type.size());
+    out.append(type);
+  }
+  return out;
+}
+
+Status Catalogue::restore(BytesView encoded) {
+  ODB_CHECK(by_name_.empty());
+  std::vector<MappedType> types;
+  for (Reader in(encoded); !in.at_end();) {
+    BytesView bytes = in.text();
+    MessageDecoder decoder(bytes);
+    types.emplace_back().each(decoder);
+    bool is_next = in.is_ok() && decoder.is_whole() && types.back().id.value == types.size();
+    if (!is_next) return protocol_error("type " + std::to_string(types.size()) + " of its catalogue cannot be read");
+    const MappedType& type = types.back();
+    if (!by_name_.try_emplace(type.schema + "." + type.name, type.id).second)
+      return protocol_error(type.schema + "." + type.name + " is in its catalogue twice");
+  }
+  for (const MappedType& type : types) store_.define({type.id, type.schema, type.name, {}, {}});
+  for (const MappedType& type : types) {
+    Result<TypeLayout> layout = layout_of(type, [&](const std::string& name) {
+      auto known = by_name_.find(name);
+      return known == by_name_.end() ? TypeId{0} : known->second;
+    });
+    if (!layout.is_ok()) return layout.status();
+    store_.define(std::move(layout.value()));
+  }
+  return Status::ok();
 }
 
 void Catalogue::check() const {

@@ -27,6 +27,13 @@ class Catalogue {
 
   MappedType mapped(TypeId type) const;
   size_t type_count() const { return by_name_.size(); }
+  /// How often define() changed something.
+  uint64_t changes() const { return changes_; }
+
+  /// Everything, for a store that outlives the server; and back. REQUIRES of restore(): nothing is defined yet.
+  Bytes encoded() const;
+  Status restore(BytesView encoded);
+
   /// That what is unique is so, in O(n).
   void check() const;
 
@@ -40,6 +47,7 @@ class Catalogue {
 
   Store& store_;
   std::map<std::string, TypeId> by_name_;  // "schema.Type" -> number
+  uint64_t changes_ = 0;
 };
 
 }  // namespace odb

@@ -21,6 +21,11 @@ SchemaDefinition connection_definition() {
 
 }  // namespace
 
+void ServerCore::find_connection_table() {
+  const Table* table = store_.find_table(kTypeName);
+  if (table != nullptr && !table->layout().fields.empty()) connection_table_ = table;
+}
+
 /// To be called before and after a definition is taken: ours is the first one of the type.
 void ServerCore::provide_connection_objects(const SchemaDefinition& definition) {
   bool is_wanted = definition.name == kSchemaName || store_.find_table(kTypeName) != nullptr;

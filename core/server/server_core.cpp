@@ -143,7 +143,8 @@ void ServerCore::tick(Instant now) {
       send(c, ServerHeartbeat{last_tid()});
     }
   }
-  if (!engine_.is_in_flight()) store_.trim();
+  if (!is_group_in_flight_) store_.trim();
+  if (facts_changed_ > facts_kept_) are_facts_due_ = true;
 }
 
 void ServerCore::stop() {
@@ -218,10 +219,13 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
   ObjectId begin = next_block(c);
   Welcome welcome{
       c.session, options_.history, last_tid(), c.identity, begin, static_cast<uint64_t>(options_.heartbeat_us)};
-  if (connection_table_ == nullptr) return be_welcome(c, welcome);
-  Bytes records;
-  put_connection_object(records, c);
-  submit_own(std::move(records));
+  extend_reservations();  // the numbers that it is given are reserved by then
+  if (connection_table_ == nullptr && !is_durable_) return be_welcome(c, welcome);
+  if (connection_table_ != nullptr) {
+    Bytes records;
+    put_connection_object(records, c);
+    submit_own(std::move(records));
+  }
   answer_behind_commits(c, std::move(welcome));
 }
 
@@ -231,8 +235,9 @@ void ServerCore::be_welcome(Connection& c, const Welcome& welcome) {
 }
 
 void ServerCore::on(Connection& c, const DefineSchema& define) {
-  if (engine_.is_in_flight() && catalogue_.adds_unique_index(define.definition))
+  if (is_group_in_flight_ && catalogue_.adds_unique_index(define.definition))
     return held_definitions_.push_back({c.id, define});
+  uint64_t changes = catalogue_.changes();
   provide_connection_objects(define.definition);
   Result<std::vector<TypeId>> types = catalogue_.define(define.definition);
   if (!types.is_ok()) {
@@ -250,44 +255,9 @@ void ServerCore::on(Connection& c, const DefineSchema& define) {
                   "what this server knows of schema '" + define.definition.name +
                       "' and the types it refers to does not fit into a message: " +
                       std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
-  if (connection_table_ == nullptr) return send(c, mapping);
+  if (catalogue_.changes() > changes) change_fact("catalogue");
+  if (connection_table_ == nullptr && !is_durable_) return send(c, mapping);
   answer_behind_commits(c, std::move(mapping));  // with the objects that it may speak of
-}
-
-void ServerCore::on(Connection& c, const Subscribe& subscribe) {
-  const Table* table = store_.table(subscribe.type);
-  if (table == nullptr)
-    return refuse(c, subscribe.request, Refusal::kUnknownType,
-                  "there is no type " + std::to_string(subscribe.type.value) + " on this server");
-  if (c.streams.size() >= limits::kRequestsWaitingMax)
-    return refuse(c, subscribe.request, Refusal::kTooLarge,
-                  "more than " + std::to_string(limits::kRequestsWaitingMax) + " subscriptions wait to be carried out");
-  bool has_key = subscribe.index.value > 0 || !subscribe.values.empty();
-  if ((has_key && subscribe.scope != Scope::kIndexKey) ||
-      (!subscribe.objects.empty() && subscribe.scope != Scope::kObjects))
-    return say_goodbye(c, Farewell::kProtocol, "a subscription with something that is none of its scope's");
-  Stream stream{subscribe.request, subscribe.type, subscribe.scope};
-  if (subscribe.scope == Scope::kIndexKey) {
-    stream.index = subscribe.index;
-    Status status = table->key_of_values(subscribe.index, subscribe.values, stream.key);
-    if (!status.is_ok()) return say_goodbye(c, Farewell::kProtocol, status.message());
-  }
-  stream.objects = subscribe.objects;
-  for (ObjectId object : stream.objects) {
-    if (object.value <= 0) return say_goodbye(c, Farewell::kProtocol, "a subscription to an object that is none");
-  }
-  const Covered& covered = c.covered[subscribe.type];
-  bool is_covered =
-      covered.is_whole || (stream.scope == Scope::kIndexKey && covered.keys.contains({stream.index, stream.key}));
-  if (is_covered) stream.scope = Scope::kNone;  // but a second subscription may have to wait for the first one's stream
-  switch (stream.scope) {                       // D22: in the audience from acceptance
-    case Scope::kNone: break;
-    case Scope::kType: cover_type(c, stream.type); break;
-    case Scope::kIndexKey: cover_key(c, stream); break;
-    case Scope::kObjects: break;  // each one is, as soon as its row is sent
-  }
-  if (stream.scope == Scope::kNone && c.streams.empty()) return send(c, Complete{subscribe.request, last_tid()});
-  open_stream(c, std::move(stream));
 }
 
 /// Calls f(owns), and gives the connection a further block of identities when a creation calls for one.
@@ -367,13 +337,17 @@ bool ServerCore::may_wait(Connection& c) {
 /// An answer that is given when every commit that came before it is decided.
 void ServerCore::answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer) {
   ++c.answers_waiting;
-  answers_.push_back({c.id, std::move(answer), commits_submitted_});
+  answers_.push_back({c.id, std::move(answer), commits_submitted_, facts_changed_});
+  if (facts_changed_ > facts_kept_) are_facts_due_ = true;
   give_waiting_answers();
 }
 
 void ServerCore::give_waiting_answers() {
   uint64_t decided = commits_accepted_ + commits_refused_;
-  for (; !answers_.empty() && answers_.front().after_commits <= decided; answers_.pop_front()) {
+  auto is_due = [&](const WaitingAnswer& waiting) {
+    return waiting.after_commits <= decided && waiting.after_facts <= facts_kept_;
+  };
+  for (; !answers_.empty() && is_due(answers_.front()); answers_.pop_front()) {
     auto at = connections_.find(answers_.front().connection);
     if (at == connections_.end()) continue;
     Connection& c = *at->second;
@@ -398,12 +372,24 @@ void ServerCore::on(Connection& c, const Resume&) {
 // ---- commits
 
 bool ServerCore::start_group(size_t commits_max) {
-  if (engine_.is_in_flight() || !engine_.has_waiting()) return false;
+  if (is_group_in_flight_ || (!engine_.has_waiting() && !are_facts_due_)) return false;
   engine_.start_group(commits_max);
+  extend_reservations();
+  is_group_in_flight_ = true;
+  facts_sent_ = facts_changed_;
   return true;
 }
 
 void ServerCore::finish_group(bool was_persisted) {
+  ODB_CHECK(is_group_in_flight_);
+  is_group_in_flight_ = are_facts_due_ = false;
+  if (was_persisted) {
+    facts_kept_ = facts_sent_;
+    durable_tid_ = std::max(durable_tid_, durable_tid_sent_);
+  } else {
+    changed_facts_.merge(facts_in_flight_);  // with the next group, or at the next tick
+  }
+  facts_in_flight_.clear();
   engine_.finish_group(was_persisted, [this](const DecidedCommit& commit) {
     bool is_accepted = commit.verdict == Verdict::kAccepted;
     ++(is_accepted ? commits_accepted_ : commits_refused_);
@@ -421,165 +407,6 @@ void ServerCore::take_held_definitions() {
     auto at = connections_.find(held.connection);
     if (at != connections_.end() && at->second->state == ServerState::kReady) on(*at->second, held.define);
   }
-}
-
-// ---- coverage
-
-bool ServerCore::covers(const Connection& c, TypeId type, ObjectId object) {
-  if (owner_of(object) == &c) return true;  // its own creations are covered in any case (D20)
-  auto at = c.covered.find(type);
-  if (at == c.covered.end()) return false;
-  const Covered& covered = at->second;
-  return (covered.is_whole && !covered.is_streaming) || covered.objects.contains(object);
-}
-
-void ServerCore::cover_type(Connection& c, TypeId type) {
-  Covered& covered = c.covered[type];
-  covered.is_whole = covered.is_streaming = true;
-  audiences_[type].whole.push_back(&c);
-}
-
-void ServerCore::cover_key(Connection& c, const Stream& stream) {
-  c.covered[stream.type].keys.emplace(stream.index, stream.key);
-  audiences_[stream.type].keys[stream.index][stream.key].push_back(&c);
-}
-
-void ServerCore::cover_object(Connection& c, TypeId type, ObjectId object) {
-  if (c.covered[type].objects.insert(object).second) object_audiences_[{type, object}].push_back(&c);
-}
-
-/// A deleted object does not come back.
-void ServerCore::forget_object(TypeId type, ObjectId object) {
-  auto audience = object_audiences_.find({type, object});
-  if (audience == object_audiences_.end()) return;
-  for (Connection* c : audience->second) c->covered.at(type).objects.erase(object);
-  object_audiences_.erase(audience);
-}
-
-void ServerCore::forget_keys(Connection& c, TypeId type, Covered& covered) {
-  for (const auto& [index, key] : covered.keys) {
-    auto& of_index = audiences_.at(type).keys;
-    auto& of_key = of_index.at(index);
-    std::erase(of_key.at(key), &c);
-    if (of_key.at(key).empty()) of_key.erase(key);
-    if (of_key.empty()) of_index.erase(index);
-  }
-  covered.keys.clear();
-}
-
-void ServerCore::forget_objects(Connection& c, TypeId type, Covered& covered) {
-  for (ObjectId object : covered.objects) {
-    auto audience = object_audiences_.find({type, object});
-    std::erase(audience->second, &c);
-    if (audience->second.empty()) object_audiences_.erase(audience);
-  }
-  covered.objects = {};
-}
-
-// ---- announcements
-
-void ServerCore::add_slice(Connection& c, Slice slice) {
-  if (c.state != ServerState::kReady) return;
-  if (c.slices.empty()) receivers_.push_back(&c);
-  bool goes_on = !c.slices.empty() && c.slices.back().is_entry == slice.is_entry && c.slices.back().end == slice.begin;
-  if (goes_on) {
-    c.slices.back().end = slice.end;
-  } else {
-    c.slices.push_back(slice);
-  }
-}
-
-/// D21: every receiver gets exactly the records it covers, as slices of the one encoded buffer.
-void ServerCore::announce(const DecidedCommit& commit) {
-  BytesView records = commit.request.records;
-  receivers_.clear();
-  entries_.clear();
-  RecordReader reader(records);
-  Record& record = scratch_record_;
-  while (reader.next(record)) {
-    auto begin = static_cast<size_t>(record.bytes.data() - records.data());
-    Slice slice{begin, begin + record.bytes.size(), false};
-    entered_.clear();
-    auto audience = audiences_.find(record.type);
-    if (audience != audiences_.end() && !audience->second.keys.empty()) announce_entries(audience->second, record);
-    auto tell = [&](Connection& c) {
-      if (entered_.empty() || std::ranges::find(entered_, &c) == entered_.end()) add_slice(c, slice);
-    };
-    auto is_told = [&](const Connection& c) {  // as one who covers the whole type
-      auto covered = c.covered.find(record.type);
-      return covered != c.covered.end() && covered->second.is_whole;
-    };
-    if (audience != audiences_.end()) {
-      for (Connection* c : audience->second.whole) {
-        // Created while the type is on its way: the client has it whole from here on, and it must not come in again.
-        bool is_early = record.op == Op::kCreate && !c->streams.empty();
-        if (is_early && !covers(*c, record.type, record.object)) cover_object(*c, record.type, record.object);
-        tell(*c);
-      }
-    }
-    Connection* owner = owner_of(record.object);  // its own creations are covered in any case (D20)
-    if (owner != nullptr && !is_told(*owner)) tell(*owner);
-    if (object_audiences_.empty()) continue;
-    auto one_by_one = object_audiences_.find({record.type, record.object});
-    if (one_by_one == object_audiences_.end()) continue;
-    for (Connection* c : one_by_one->second) {
-      if (c != owner && !is_told(*c)) tell(*c);
-    }
-    if (record.op == Op::kDelete) forget_object(record.type, record.object);
-  }
-  auto bytes_of = [&](Slice slice) {
-    return (slice.is_entry ? BytesView(entries_) : records).substr(slice.begin, slice.end - slice.begin);
-  };
-  for (Connection* c : receivers_) {
-    if (c->slices.size() == 1) {
-      send_sections(*c, commit.tid, bytes_of(c->slices[0]));
-    } else {
-      gathered_.clear();
-      for (Slice slice : c->slices) gathered_.append(bytes_of(slice));
-      send_sections(*c, commit.tid, gathered_);
-    }
-    c->slices.clear();
-  }
-}
-
-/// D23: an object that has got a key somebody covers, and is new to them, goes to them whole.
-void ServerCore::announce_entries(const Audience& audience, const Record& record) {
-  const Table& table = *store_.table(record.type);
-  const Row* row = table.find(record.object, kNever);
-  if (row == nullptr) return;
-  Slice whole{0, 0, true};
-  Bytes key;
-  for (const auto& [index, subscribers] : audience.keys) {
-    key.clear();
-    table.append_index_key(key, index, *row);
-    auto of_key = subscribers.find(key);
-    if (of_key == subscribers.end()) continue;
-    for (Connection* c : of_key->second) {
-      if (covers(*c, record.type, record.object)) continue;
-      cover_object(*c, record.type, record.object);
-      entered_.push_back(c);
-      if (whole.end == 0) {
-        whole.begin = entries_.size();
-        put_row_record(entries_, Op::kWhole, record.type, record.object, *row);
-        whole.end = entries_.size();
-      }
-      add_slice(*c, whole);
-    }
-  }
-}
-
-/// One section when the records fit into a frame; else several, cut between records.
-void ServerCore::send_sections(Connection& c, TransactionId tid, BytesView records) {
-  while (records.size() > limits::kFrameBytesMax / 2) {
-    RecordReader reader(records);
-    size_t size = 0;
-    Record& record = scratch_record_;
-    while (size < limits::kCommitPartBytes && reader.next(record)) size += record.bytes.size();
-    if (size == records.size()) break;
-    send(c, Section{tid, false, records.substr(0, size)});
-    records.remove_prefix(size);
-  }
-  send(c, Section{tid, true, records});
 }
 
 void ServerCore::answer(const DecidedCommit& commit) {
@@ -640,104 +467,13 @@ void ServerCore::renew_block(Connection& c, ObjectId newest_creation) {
   send(c, IdentityBlock{next_block(c)});
 }
 
-// ---- streams
-
-void ServerCore::open_stream(Connection& c, Stream stream) {
-  c.streams.push_back(std::move(stream));
-  ++streams_open_;
-}
-
-/// One round: a piece for every connection that waits for some.
-bool ServerCore::stream() {
-  if (streams_open_ == 0) return false;
-  bool has_more = false;
-  for (auto& [id, c] : connections_) has_more |= stream_piece(*c);
-  return has_more;
-}
-
-/// D22: one piece of the first unfinished subscription, unless the client has enough to read already.
-bool ServerCore::stream_piece(Connection& c) {
-  if (c.streams.empty() || c.state != ServerState::kReady || unsent_bytes(c) >= limits::kOutboxBytesHigh) return false;
-  Stream& stream = c.streams.front();
-  Bytes& piece = gathered_;
-  piece.clear();
-  bool is_done = fill_piece(c, stream, piece);
-  if (!piece.empty()) send(c, Piece{stream.request, piece});
-  if (is_done) end_stream(c);
-  return !c.streams.empty();
-}
-
-/// Whole rows up to about limits::kPieceBytes; true when these were the last ones.
-bool ServerCore::fill_piece(Connection& c, Stream& stream, Bytes& piece) {
-  const Table& table = *store_.table(stream.type);
-  auto put = [&](ObjectId object, const Row& row) { put_row_record(piece, Op::kWhole, stream.type, object, row); };
-  auto is_full_before = [&](ObjectId object) {
-    if (piece.size() < limits::kPieceBytes) return false;
-    stream.next = object;
-    return true;
-  };
-  bool is_done = true;
-  switch (stream.scope) {
-    case Scope::kNone: break;
-    case Scope::kType:
-      table.for_each(
-          kNever,
-          [&](ObjectId object, const Row& row) {
-            if (is_full_before(object)) return is_done = false;
-            if (!covers(c, stream.type, object)) put(object, row);
-            return true;
-          },
-          stream.next);
-      break;
-    case Scope::kIndexKey:
-      table.for_each_in(
-          stream.index, stream.key, kLatest,
-          [&](ObjectId object) {
-            if (is_full_before(object)) return is_done = false;
-            if (covers(c, stream.type, object)) return true;
-            cover_object(c, stream.type, object);
-            put(object, *table.find(object, kNever));
-            return true;
-          },
-          stream.next);
-      break;
-    case Scope::kObjects:
-      for (; stream.next_object < stream.objects.size(); ++stream.next_object) {
-        if (piece.size() >= limits::kPieceBytes) return false;
-        ObjectId object = stream.objects[stream.next_object];
-        if (covers(c, stream.type, object)) continue;
-        cover_object(c, stream.type, object);
-        if (const Row* row = table.find(object, kNever)) put(object, *row);
-      }
-      break;
-  }
-  return is_done;
-}
-
-void ServerCore::end_stream(Connection& c) {
-  Stream& stream = c.streams.front();
-  if (stream.scope == Scope::kType) {  // what was covered in part is so as part of the whole now
-    Covered& covered = c.covered.at(stream.type);
-    covered.is_streaming = false;
-    forget_keys(c, stream.type, covered);
-    forget_objects(c, stream.type, covered);
-  }
-  send(c, Complete{stream.request, last_tid()});
-  c.streams.pop_front();
-  --streams_open_;
-}
-
 // ---- output
 
-template <class Message>
-void ServerCore::send(Connection& c, const Message& message) {
-  if (c.state == ServerState::kClosing) return;
-  put_frame(c.out, message);
+void ServerCore::output_grew(Connection& c) {
   mark_ready(c);
   count_outbox(c);
-  if (unsent_bytes(c) > options_.outbox_bytes_max) {  // D24
+  if (unsent_bytes(c) > options_.outbox_bytes_max)  // D24
     close_for_slowness(c, "more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait for this client");
-  }
   while (outboxes_bytes_ > options_.outboxes_bytes_max) {
     auto furthest =
         std::ranges::max_element(connections_, {}, [](const auto& each) { return each.second->counted_outbox_bytes; });

@@ -28,6 +28,7 @@
 #include "core/protocol/frame.h"
 #include "core/protocol/states.h"
 #include "core/server/catalogue.h"
+#include "core/server/durable.h"
 #include "core/server/identity_runs.h"
 #include "core/store/store.h"
 
@@ -60,6 +61,12 @@ class ServerCore {
   ServerCore& operator=(const ServerCore&) = delete;
   ~ServerCore();
 
+  // -- the start of a server whose store outlives it: restore, load*, loaded. REQUIRES: nobody has connected.
+  /// kServer: the store is damaged.
+  Status restore(const DurableState& state);
+  Status load(const std::vector<DurableRow>& rows);
+  void loaded();
+
   // -- events
   /// A channel was opened. `session` is 16 random bytes.
   void connected(ConnectionId id, std::unique_ptr<ServerAuthentication> authentication, Bytes session, Instant now);
@@ -75,6 +82,8 @@ class ServerCore {
   // -- commits (D11)
   /// Checks what waits as one group and puts it in flight; false when nothing waits or one is in flight.
   bool start_group(size_t commits_max = 64);
+  /// What the store has to take of the group in flight, before finish_group(true). To be asked for once.
+  DurableGroup durable_group();
   /// Announces and answers the group in flight.
   void finish_group(bool was_persisted);
 
@@ -106,7 +115,8 @@ class ServerCore {
   struct WaitingAnswer {
     ConnectionId connection;
     std::variant<Flushed, Welcome, SchemaMapping> answer;
-    uint64_t after_commits;  // to be given when so many commits are decided
+    uint64_t after_commits;  // to be given when so many commits are decided,
+    uint64_t after_facts;    // and so many changes of facts are kept
   };
   struct HeldDefinition {
     ConnectionId connection;
@@ -183,6 +193,7 @@ class ServerCore {
 
   template <class Message>
   void send(Connection& c, const Message& message);
+  void output_grew(Connection& c);
   void count_outbox(Connection& c);
   void close_for_slowness(Connection& c, const std::string& limit);
   void drop_upload(Connection& c);
@@ -214,6 +225,9 @@ class ServerCore {
   void answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();
   void take_held_definitions();
+  void change_fact(const char* name);
+  void extend_reservations();
+  void find_connection_table();
   void provide_connection_objects(const SchemaDefinition& definition);
   void put_connection_object(Bytes& records, const Connection& c) const;
   void remove_connection_object(const Connection& c);
@@ -249,10 +263,25 @@ class ServerCore {
   int64_t own_identities_ = 0;
   const Table* connection_table_ = nullptr;  // of core.Connection; nullptr until somebody works with it
   bool is_stopped_ = false;
+  // of a store that outlives the server
+  bool is_durable_ = false;
+  bool is_group_in_flight_ = false;
+  bool are_facts_due_ = false;                    // they wait for a group, which may have no commit
+  TransactionId durable_tid_, durable_tid_sent_;  // the last one that the store holds; with the group in flight
+  Reservations reserved_;
+  std::set<std::string> changed_facts_, facts_in_flight_;
+  uint64_t facts_changed_ = 0, facts_sent_ = 0, facts_kept_ = 0;  // changes: so far, with the group in flight, for ever
   uint64_t commits_submitted_ = 0;
   uint64_t commits_accepted_ = 0;
   uint64_t commits_refused_ = 0;
   Record scratch_record_;
 };
+
+template <class Message>
+void ServerCore::send(Connection& c, const Message& message) {
+  if (c.state == ServerState::kClosing) return;
+  put_frame(c.out, message);
+  output_grew(c);
+}
 
 }  // namespace odb

@@ -64,6 +64,10 @@ void Row::destroy(void* row) {
 
 void put_row_record(Bytes& out, Op op, TypeId type, ObjectId object, const Row& row) {
   put_record_head(out, op, type, object);
+  put_row_values(out, row);
+}
+
+void put_row_values(Bytes& out, const Row& row) {
   put_varint(out, row.field_count);
   for (uint32_t i = 0; i < row.field_count; ++i) {
     BytesView value = row.value(FieldId{i});

@@ -65,5 +65,7 @@ struct Row {
 
 /// Puts a row into a record's bytes: op create or whole.
 void put_row_record(Bytes& out, Op op, TypeId type, ObjectId object, const Row& row);
+/// What follows the head of such a record.
+void put_row_values(Bytes& out, const Row& row);
 
 }  // namespace odb

@@ -39,6 +39,13 @@ void Table::append_index_key(Bytes& out, IndexId index, const Row& row) const {
   for (FieldId field : layout().indexes[index.value].fields) append_key(out, value_of(row, field));
 }
 
+bool Table::fits(const Record& record) const {
+  return std::ranges::all_of(record.fields, [this](const FieldValue& value) {
+    const FieldLayout* field = layout().field(value.field);
+    return field != nullptr && (value.value.empty() || field->type.holds(value.value));
+  });
+}
+
 Status Table::key_of_values(IndexId index, BytesView values, Bytes& key) const {
   const TypeLayout& layout = this->layout();
   if (index.value >= layout.indexes.size())

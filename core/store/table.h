@@ -55,6 +55,8 @@ class Table {
   /// S2: the key of a row in an index, from the field values alone.
   void append_index_key(Bytes& out, IndexId index, const Row& row) const;
 
+  /// Whether every value of a record is one of its field's.
+  bool fits(const Record& record) const;
   /// The key that a V value for each field of an index makes. kInvalidArgument: there is no such index, or the values
   /// are not such values.
   Status key_of_values(IndexId index, BytesView values, Bytes& key) const;

@@ -13,12 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from object_database import TcpServer, __version__
-from object_database.errors import InternalError, ObjectDatabaseError
+from object_database.errors import (
+    FencedError,
+    InternalError,
+    ObjectDatabaseError,
+    StoreBehindError,
+    StoreUnavailableError,
+)
+from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
 from object_database.util import sslContextFromCertPathOrNone
 
 EXAMPLES = """\
 examples:
   database_server.py --service-token TOKEN --inmem localhost 8000
+  database_server.py --service-token TOKEN --data-dir /var/lib/odb localhost 8000
+  database_server.py --service-token TOKEN --redis-url redis://localhost:6379/0 localhost 8000
   database_server.py --service-token-file /run/secrets/odb --inmem 0.0.0.0 8000 --ssl-path server.cert
 
 The token can also come from the environment: ODB_SERVICE_TOKEN or ODB_AUTH_TOKEN. Prefer that, or a file, to the
@@ -43,15 +52,25 @@ def parser() -> argparse.ArgumentParser:
         help="PEM certificate, with its key beside it as .key; "
         "without it a certificate is made for this run, which is safe: clients check the token's proof",
     )
-    made.add_argument("--inmem", action="store_true", help="keep objects in memory only: they are gone at the end")
+    stores = made.add_argument_group("where objects live (without any of these: redis on this machine, port 6379)")
+    stores.add_argument("--inmem", action="store_true", help="in memory only: they are gone at the end")
+    stores.add_argument(
+        "--data-dir", metavar="DIR", type=Path, help="in a file in this directory, which is made if needed"
+    )
+    stores.add_argument("--redis_host", metavar="HOST", help="in redis on this host")
+    stores.add_argument("--redis_port", metavar="PORT", type=int, help="in redis on this port")
+    stores.add_argument(
+        "--redis-url", metavar="URL", help="in redis: redis://user:password@host:port/db, rediss:// for TLS"
+    )
+    stores.add_argument(
+        "--take-over", action="store_true", help="take the store from a live server, which can then write no more"
+    )
     made.add_argument(
         "--memory-max",
         metavar="SIZE",
         type=size,
         help="bytes that the objects may take with their indexes, such as 512M or 2G; what would take more is refused",
     )
-    made.add_argument("--redis_host", metavar="HOST", help="not available yet")
-    made.add_argument("--redis_port", metavar="PORT", type=int, help="not available yet")
     made.add_argument("--version", action="version", version=f"object_database {__version__}")
     return made
 
@@ -85,13 +104,57 @@ def token_of(options: argparse.Namespace) -> str:
 _HEALTH_S = 2.0  # how often the server's state is looked at; a supervisor hears of an internal error so soon
 
 
+def store_of(options: argparse.Namespace) -> Persistence | None:
+    """The store that the options name; None for memory only. Raises ValueError with a sentence for the user."""
+    has_redis = any(each is not None for each in (options.redis_host, options.redis_port, options.redis_url))
+    if options.inmem + (options.data_dir is not None) + has_redis > 1:
+        raise ValueError("objects live in one place: --inmem, --data-dir or redis, not several of them")
+    if options.inmem:
+        return None
+    if options.data_dir is not None:
+        try:
+            options.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"the data directory cannot be made: {error}") from error
+        return SqlitePersistence(str(options.data_dir / "objects.sqlite"))
+    if options.redis_url is not None:
+        if options.redis_host is not None or options.redis_port is not None:
+            raise ValueError("give --redis-url, or --redis_host and --redis_port, not both")
+        return RedisPersistence(url=options.redis_url)
+    return RedisPersistence(host=options.redis_host, port=options.redis_port)
+
+
+class Progress:
+    """Says how loading goes: a line that changes on a terminal, one line at the end elsewhere."""
+
+    def __init__(self) -> None:
+        self._said_at = 0.0
+        self._is_terminal = sys.stderr.isatty()
+
+    def __call__(self, loaded: int, count: int, seconds: float) -> None:
+        is_last = loaded >= count
+        if not (is_last or (self._is_terminal and seconds - self._said_at >= 0.2)):
+            return
+        self._said_at = seconds
+        rate = loaded / max(seconds, 1e-6)
+        left = "" if is_last else f", {(count - loaded) / max(rate, 1.0):.0f} s left"
+        line = f"loading: {loaded:,} of {count:,} objects, {rate:,.0f}/s{left}"
+        print(
+            f"\r\x1b[K{line}" if self._is_terminal else line,
+            end="\n" if is_last or not self._is_terminal else "",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def serve(server: TcpServer, store: str, stop: threading.Event) -> None:
     """Run until `stop` is set, and say where."""
+    server._on_loading = Progress()
     with server:
         say(f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}")
         while not stop.wait(_HEALTH_S):
             if (failure := server.failure()) is not None:
-                raise InternalError(f"the server has stopped serving: {failure}")
+                raise server.store_lost or InternalError(f"the server has stopped serving: {failure}")
     say("stopped")
 
 
@@ -107,17 +170,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         token = token_of(options)
-        if options.redis_host is not None or options.redis_port is not None or not options.inmem:
-            raise ValueError("this release keeps objects in memory only: start it with --inmem")
         if not 0 <= options.port <= 65535:
             raise ValueError(f"a port is a number from 0 to 65535, not {options.port}")
         certificate = sslContextFromCertPathOrNone(options.ssl_path)
-        server = TcpServer(options.host, options.port, None, certificate, token, memory_max=options.memory_max)
+        store = store_of(options)
+        server = TcpServer(
+            options.host,
+            options.port,
+            store,
+            certificate,
+            token,
+            memory_max=options.memory_max,
+            take_over=options.take_over,
+        )
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        serve(server, "memory", stop)
-    except InternalError as error:
+        try:
+            serve(server, "memory" if store is None else store.describe(), stop)
+        except StoreUnavailableError as error:
+            is_default = not any((options.redis_host, options.redis_port, options.redis_url, options.data_dir))
+            if not is_default or server.store_lost is not None:
+                raise
+            raise ValueError(
+                f"no redis answers on this machine ({error}): start one, or name another store with --redis_host, "
+                "--redis_port or --redis-url, or keep objects in a file with --data-dir DIR, or only in memory with --inmem"
+            ) from error
+    except (InternalError, FencedError, StoreBehindError) as error:
         print(f"database_server: {error}", file=sys.stderr)
         return 1
     except (ObjectDatabaseError, ValueError) as error:

@@ -152,9 +152,13 @@ def test_a_port_that_is_taken(taken_port: str) -> None:
     [
         (["--inmem", "localhost", "0"], "a token is needed: --service-token, --service-token-file or"),
         (["--inmem", "localhost", "0", "--service-token", ""], "a token is needed"),
-        (["localhost", "0", "--service-token", "T"], "start it with --inmem"),
-        (["localhost", "0", "--service-token", "T", "--redis_host", "h"], "objects in memory only"),
-        (["localhost", "0", "--service-token", "T", "--inmem", "--redis_port", "6379"], "objects in memory only"),
+        (["localhost", "0", "--service-token", "T", "--inmem", "--redis_port", "6379"], "objects live in one place"),
+        (["localhost", "0", "--service-token", "T", "--inmem", "--data-dir", "d"], "objects live in one place"),
+        (["localhost", "0", "--service-token", "T", "--data-dir", "/dev/null/d"], "the data directory cannot be made"),
+        (
+            ["localhost", "0", "--service-token", "T", "--redis-url", "redis://h", "--redis_port", "1"],
+            "give --redis-url, or --redis_host and --redis_port, not both",
+        ),
         (["localhost", "70000", "--service-token", "T", "--inmem"], "a port is a number from 0 to 65535, not 70000"),
         (["localhost", "-1", "--service-token", "T", "--inmem"], "a port is a number from 0 to 65535, not -1"),
         (["no-such-host.invalid", "0", "--service-token", "T", "--inmem"], "'no-such-host.invalid' is not a host"),

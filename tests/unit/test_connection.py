@@ -92,7 +92,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence() -> None:
         ({"port": 70000}, InvalidArgumentError, "a port is a number from 0 to 65535; 70000 was given"),
         ({"port": -1}, InvalidArgumentError, "-1 was given"),
         ({"port": "8000"}, InvalidArgumentError, "'8000' was given"),
-        ({"mem_store": object()}, InvalidArgumentError, "objects live in memory"),
+        ({"mem_store": object()}, InvalidArgumentError, "a store is None or a Persistence"),
         ({"transactionWatcher": object()}, InvalidArgumentError, "transaction watchers"),
         ({"ssl_context": "server.cert"}, TypeError, "sslContextFromCertPath"),
     ],

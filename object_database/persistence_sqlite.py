@@ -1,0 +1,411 @@
+"""A store in one SQLite file: durable, on every machine, and readable with the sqlite3 program.
+
+    store      one row: history, epoch, token of the owner, last_tid (K3 compares the last three in the transaction that writes)
+    objects    id -> type number, row
+    facts      name -> value
+    sessions   session -> seq, tid
+
+In WAL mode with synchronous=FULL a commit is one append and one fsync. The format of the file is PRAGMA user_version;
+docs/internals/persistence.md tells it byte by byte.
+
+An error of the disk while a transaction is written leaves it open what a later recovery of the log will find, and a
+second fsync that succeeds proves nothing about pages that the first one lost. The store then refuses everything
+until it is opened again, which is when SQLite looks at the file and not at its memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from object_database.errors import (
+    InvalidArgumentError,
+    ServerStateError,
+    StoreCorruptError,
+    StoreError,
+    StoreFormatError,
+    StoreFullError,
+    StoreInUseError,
+    StoreUnavailableError,
+)
+from object_database.persistence_interface import (
+    Batch,
+    BatchSize,
+    Group,
+    Held,
+    Persistence,
+    RecentSessions,
+    State,
+    new_history,
+    new_token,
+)
+from object_database.persistence_owner import Owner
+
+if TYPE_CHECKING:
+    import sqlite3  # 10 ms, and most programs that import the package open no file
+
+__all__ = ["SqlitePersistence"]
+
+APPLICATION_ID = 0x4F444231  # "ODB1": what `file objects.sqlite` shows
+FILE_NAME = "objects.sqlite"  # in a directory that is given instead of a file
+WAL_BYTES_MAX = 64 << 20  # what the log is cut to when a huge group has blown it up
+CACHE_KIB = 64 << 10  # of pages: a group of scattered rows reads the leaves that it changes
+
+WRITE_ROW = "INSERT INTO objects VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row"
+WRITE_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+WRITE_SESSION = (
+    "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, tid = excluded.tid"
+)
+
+
+def _to_format_1(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE store (only INTEGER PRIMARY KEY CHECK (only = 1), history BLOB, epoch INTEGER NOT NULL, "
+        "token TEXT NOT NULL, last_tid INTEGER NOT NULL)"
+    )
+    db.execute("INSERT INTO store VALUES (1, NULL, 0, '', 0)")
+    db.execute("CREATE TABLE objects (id INTEGER PRIMARY KEY, type INTEGER NOT NULL, row BLOB NOT NULL)")
+    db.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+    db.execute(
+        "CREATE TABLE sessions (session BLOB PRIMARY KEY, seq INTEGER NOT NULL, tid INTEGER NOT NULL) WITHOUT ROWID"
+    )
+
+
+# Step n makes format n + 1 out of format n, and a new file is format 0: every store has gone through all of them.
+FORMAT_STEPS: list[Callable[[Any], None]] = [_to_format_1]
+
+
+class SqlitePersistence(Persistence):
+    """A store in an SQLite file; it and the files beside it (-wal, -shm, .owner) belong together.
+
+    Args: path: of the file, made when it is not there; or of a directory, for objects.sqlite in it. On a disk of this
+              machine: the locks of network file systems cannot be relied on.
+          busy_s: how long to wait for somebody who has locked the file with another program.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], busy_s: float = 30.0):
+        try:
+            given = Path(os.fsdecode(path)).absolute()
+        except TypeError:
+            raise InvalidArgumentError(f"path is that of a file or a directory; {path!r} was given") from None
+        self.path = given / FILE_NAME if given.is_dir() else given
+        self._busy_s = busy_s
+        self._db: sqlite3.Connection | None = None
+        self._opened = Held(0, "", 0)
+        self._identity = (0, 0)  # device and inode of the file
+        self._broken: str | None = None
+        self._recent = RecentSessions()
+        self._owner_fd: int | None = None
+        self._pid = 0
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"SqlitePersistence({str(self.path)!r})"
+
+    # ---- the interface
+
+    def open(self, take_over: bool = False) -> State:
+        with self._lock:
+            if self._db is not None:
+                owner = Owner.this_process("")
+                raise StoreInUseError(str(self.path), owner.host, owner.pid, "it was opened through this very object")
+            token = new_token()
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._own(token, take_over)
+                return self._open_file(token)
+            except BaseException as error:
+                self.close()
+                if isinstance(error, OSError):
+                    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+                    kind = StoreFullError if is_full else StoreUnavailableError
+                    raise kind(f"{self.path} cannot be opened: {error}") from error
+                raise
+
+    def load(self, rows_max: int = 10_000) -> Iterator[Batch]:
+        size = BatchSize(rows_max)
+        cursor = self._ask("SELECT id, type, row FROM objects")
+        try:
+            while batch := self._guarded(lambda: cursor.fetchmany(size.rows)):
+                size.saw(len(batch), sum(len(each[2]) for each in batch))
+                yield batch
+        finally:
+            cursor.close()
+
+    def apply(self, group: Group) -> None:
+        with self._lock:
+            self._check_file()
+            latest, forgotten = self._recent.plan(group.commits)
+            if not self._guarded(lambda: self._write(group, latest, forgotten)):
+                return
+            self._recent.done(latest, forgotten)
+            self._opened = self._opened._replace(last_tid=group.last_tid)
+
+    def last_tid(self) -> int:
+        with self._lock:
+            self._check_file()
+            held = self._guarded(self._held)
+            held.check_owner(str(self.path), self._opened)
+            return int(held.last_tid)
+
+    def describe(self) -> str:
+        return (
+            f"SQLite file {self.path} (WAL, synchronous=FULL): what was acknowledged outlives a crash of the server and "
+            "a loss of power; it is lost with the disk, or on one that confirms writes before they are safe"
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            db, self._db = self._db, None
+            fd, self._owner_fd = self._owner_fd, None
+            self._broken = None
+            if self._pid not in (0, os.getpid()):
+                return  # after a fork both are the parent's
+            if db is not None:
+                db.close()
+            if fd is not None:
+                os.ftruncate(fd, 0)  # the file stays: removing it would race with the next owner
+                os.close(fd)
+
+    # ---- opening
+
+    def _own(self, token: str, take_over: bool) -> None:
+        """Lock the file that names the owner. The kernel drops the lock with the process, however it ends."""
+        path = f"{self.path}.owner"
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = Owner.from_json(os.pread(fd, 4096, 0).decode("utf-8", "replace"))
+                os.close(fd)
+                if not take_over:
+                    raise StoreInUseError(str(self.path), owner.host, owner.pid, owner.since) from None
+                # The other one keeps its lock on a file without a name; its epoch ends below.
+                Path(path).unlink(missing_ok=True)
+                continue
+            try:
+                is_current = os.path.samestat(os.fstat(fd), os.stat(path))
+            except FileNotFoundError:
+                is_current = False  # somebody took over in between
+            if is_current:
+                break
+            os.close(fd)
+        self._owner_fd, self._pid = fd, os.getpid()
+        _OPEN.add(self)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, Owner.this_process(token).to_json().encode(), 0)
+
+    def _open_file(self, token: str) -> State:
+        import sqlite3
+
+        is_new = not self.path.exists() or self.path.stat().st_size == 0
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if is_new:
+            _sync_directory(self.path.parent)
+        stat = self.path.stat()
+        self._identity = (stat.st_dev, stat.st_ino)
+
+        def prepare() -> sqlite3.Connection:
+            # Shared between threads, one at a time, as the interface asks; isolation_level None: we say BEGIN ourselves.
+            self._db = db = sqlite3.connect(
+                str(self.path), timeout=self._busy_s, isolation_level=None, check_same_thread=False
+            )
+            self._check_format(db)
+            if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise StoreUnavailableError(f"{self.path} lies on a file system where SQLite cannot use a log (WAL)")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+            db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            db.execute("PRAGMA cell_size_check = ON")  # damaged pages are found when they are read
+            return db
+
+        db = self._guarded(prepare)
+        self._guarded(lambda: self._transaction(lambda: self._take(db, token)))
+        history, epoch, last_tid = self._ask("SELECT history, epoch, last_tid FROM store").fetchone()
+        self._opened = Held(epoch, token, last_tid)
+        facts = dict(self._ask("SELECT name, value FROM facts").fetchall())
+        found = self._ask("SELECT session, seq, tid FROM sessions ORDER BY tid").fetchall()
+        sessions = {session: (seq, tid) for session, seq, tid in found}
+        self._recent = RecentSessions(sessions)
+        count = self._ask("SELECT COUNT(*) FROM objects").fetchone()[0]
+        return State(history, epoch, last_tid, facts, count, sessions)
+
+    def _check_format(self, db: sqlite3.Connection) -> int:
+        number = int(db.execute("PRAGMA user_version").fetchone()[0])
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        tables = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and (application or number or tables):
+            raise StoreFormatError(f"{self.path} is a database of another program, not of object_database")
+        if number > len(FORMAT_STEPS):
+            raise StoreFormatError(
+                f"{self.path} has format {number}, and this release reads up to {len(FORMAT_STEPS)}: "
+                "use the release that wrote it, or a later one"
+            )
+        return number
+
+    def _take(self, db: sqlite3.Connection, token: str) -> bool:
+        for step in FORMAT_STEPS[self._check_format(db) :]:
+            step(db)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(FORMAT_STEPS)}")
+        db.execute("UPDATE store SET epoch = epoch + 1, token = ?", (token,))
+        db.execute("UPDATE store SET history = ? WHERE history IS NULL", (new_history(),))
+        if db.execute("SELECT COUNT(*) FROM store").fetchone()[0] != 1:
+            raise StoreCorruptError(f"{self.path}: table store must have exactly one row")
+        return True
+
+    # ---- writing
+
+    def _write(self, group: Group, latest: dict[bytes, tuple[int, int]], forgotten: list[bytes]) -> bool:
+        db = self._database()
+        written = [each for each in group.rows if each[2] is not None]
+        deleted = [each[:1] for each in group.rows if each[2] is None] if len(written) < len(group.rows) else []
+
+        def change() -> bool:
+            if not self._held().is_followed_by(group, str(self.path), self._opened):
+                return False
+            if written:
+                db.executemany(WRITE_ROW, written)
+            if deleted:
+                db.executemany("DELETE FROM objects WHERE id = ?", deleted)
+            if group.facts:
+                db.executemany(WRITE_FACT, group.facts.items())
+            if latest:
+                db.executemany(WRITE_SESSION, [(session, seq, tid) for session, (seq, tid) in latest.items()])
+            if forgotten:
+                db.executemany("DELETE FROM sessions WHERE session = ?", [(session,) for session in forgotten])
+            db.execute("UPDATE store SET last_tid = ?", (group.last_tid,))
+            return True
+
+        return self._transaction(change)
+
+    def _transaction(self, change: Callable[[], bool]) -> bool:
+        """Run it between BEGIN IMMEDIATE and COMMIT, or ROLLBACK when it raises or returns False."""
+        db = self._database()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            is_changed = change()
+            db.execute("COMMIT" if is_changed else "ROLLBACK")
+            return is_changed
+        finally:
+            if db.in_transaction:  # SQLite has rolled back itself on some errors
+                db.execute("ROLLBACK")
+
+    def _held(self) -> Held:
+        found = self._database().execute("SELECT epoch, token, last_tid FROM store").fetchone()
+        if found is None:
+            raise StoreCorruptError(f"{self.path}: table store is empty")
+        return Held(*found)
+
+    # ---- what can go wrong
+
+    def _database(self) -> sqlite3.Connection:
+        if self._pid not in (0, os.getpid()):
+            raise ServerStateError(f"{self!r} was opened before a fork, and belongs to the parent process")
+        if self._db is None:
+            raise ServerStateError(f"{self!r} is not open")
+        if self._broken is not None:
+            raise StoreUnavailableError(f"{self.path} had an error, and has to be opened again: {self._broken}")
+        return self._db
+
+    def _check_file(self) -> None:
+        """SQLite would go on writing to a file that has no name any more."""
+        self._database()
+        try:
+            stat = os.stat(self.path)
+        except OSError as error:
+            raise StoreCorruptError(f"{self.path} was taken away while it was in use: {error}") from error
+        if (stat.st_dev, stat.st_ino) != self._identity:
+            raise StoreCorruptError(f"{self.path} was replaced while it was in use")
+
+    def _ask(self, statement: str) -> Any:
+        return self._guarded(lambda: self._database().execute(statement))
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        """Run it; errors of SQLite become ours."""
+        import sqlite3
+
+        try:
+            return work()
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+            raise InvalidArgumentError(
+                f"{self.path}: a value that cannot be stored; nothing was done: {error}"
+            ) from error
+        except (sqlite3.Error, MemoryError) as error:
+            ours = translated(error, self.path)
+            if not isinstance(ours, (StoreFullError, StoreFormatError)) and not _is_locked(error):
+                self._broken = str(error)
+            raise ours from error
+
+
+# Primary result codes, and their texts for CPython 3.10, whose exceptions carry no codes.
+_CODES = {
+    "locked": 5,
+    "readonly": 8,
+    "disk i/o error": 10,
+    "malformed": 11,
+    "is full": 13,
+    "not a database": 26,
+}
+
+
+def _code(error: BaseException) -> int:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return int(code) & 0xFF  # the rest tells variants apart
+    return next((code for words, code in _CODES.items() if words in str(error).lower()), 0)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return _code(error) in (5, 6)  # BUSY, LOCKED: the statement was never begun
+
+
+def translated(error: BaseException, path: Path) -> StoreError:
+    """Our error for one of SQLite's. The exact ones are those after which it has rolled the transaction back."""
+    code = _code(error)
+    if isinstance(error, MemoryError) or code == 7:
+        return StoreFullError(f"{path}: out of memory; nothing was done")
+    if code == 13:  # FULL: the disk said so before the frame that commits was complete
+        return StoreFullError(f"{path}: the disk is full, or the file is as large as it may be; nothing was done")
+    if code == 8:
+        return StoreFullError(f"{path} is read-only; nothing was done")
+    if code == 11:
+        return StoreCorruptError(f"{path} is damaged: {error}")
+    if code == 26:
+        return StoreFormatError(f"{path} is no SQLite database, or its first page is damaged")
+    if _is_locked(error):
+        return StoreUnavailableError(f"{path} is locked by another program, a shell perhaps: {error}")
+    return StoreUnavailableError(f"{path}: {error}")
+
+
+def _sync_directory(path: Path) -> None:
+    """A new file is there after a loss of power only when its name is."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# A forked child has the lock of the owner too, and would keep it when the parent dies; and it must not close a database
+# that the parent uses.
+_OPEN: weakref.WeakSet[SqlitePersistence] = weakref.WeakSet()
+_OF_THE_PARENT: list[object] = []
+
+
+def _after_fork() -> None:
+    for store in list(_OPEN):
+        _OF_THE_PARENT.append(store._db)
+        fd, store._owner_fd = store._owner_fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+os.register_at_fork(after_in_child=_after_fork)
