@@ -368,7 +368,7 @@ def test_a_redis_that_forgot_who_owns_it_is_noticed(start_redis: StartRedis, ope
 def replica_of(process: RedisProcess, start_redis: StartRedis) -> RedisProcess:
     with process.client() as client:
         port = client.info("server")["tcp_port"]
-    return start_redis("--replicaof", f"127.0.0.1 {port}")
+    return start_redis("--replicaof", "127.0.0.1", str(port))
 
 
 def free_port() -> int:
@@ -444,7 +444,7 @@ def test_a_full_redis_does_nothing_and_the_store_goes_on_when_there_is_room(
     store = open_store(redis_process)
     fill(store, 1, 10)
     with redis_process.client() as client:
-        client.config_set("maxmemory", "1mb")
+        client.config_set("maxmemory", "1")
         for _ in range(2):
             with pytest.raises(StoreFullError, match="nothing was done: OOM"):
                 store.apply(group_of(11, 1))
@@ -667,7 +667,7 @@ def test_a_server_that_was_taken_over_renews_nothing(redis_process: RedisProcess
         (["--appendonly", "yes", "--appendfsync", "always"], "outlives a crash of redis and a loss of power"),
         (["--appendonly", "yes", "--appendfsync", "everysec"], "loss of power loses up to 2 seconds"),
         (["--appendonly", "yes", "--appendfsync", "no"], "what the system had not written yet"),
-        (["--save", "3600 1"], "everything since its last snapshot"),
+        (["--save", "3600", "1"], "everything since its last snapshot"),
         ([], "an end of redis loses everything"),
         (["--rename-command", "CONFIG", ""], "does not tell how it writes"),
     ],
