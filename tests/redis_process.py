@@ -72,6 +72,7 @@ class RedisProcess:
             text=True,
             cwd=self.directory,
             preexec_fn=_die_with_the_tests,
+            env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},  # a sanitizer of ours
         )
         assert self.process.stdout is not None
         seen = []
