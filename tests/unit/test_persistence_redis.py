@@ -471,6 +471,25 @@ def test_a_redis_that_gets_full_within_a_group_does_nothing_of_it(
     assert held_by(redis_process) == (12, contents_after(12))
 
 
+def test_nothing_was_done_is_not_said_while_an_earlier_attempt_may_still_arrive(
+    redis_process: RedisProcess, open_store: OpenStore
+) -> None:
+    store = open_store(redis_process)
+    fill(store, 1, 3)
+    store._attempt_is_open = True  # its connection went, and redis may have the bytes
+    store._retry_s = 0.2
+    with redis_process.client() as client:
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailableError, match="gave no answer"):
+            store.apply(group_of(4, 1))
+        client.config_set("maxmemory", "0")
+    assert store.last_tid() == 3  # which voids it
+    with redis_process.client() as client:
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreFullError, match="nothing was done"):
+            store.apply(group_of(4, 1))
+
+
 def test_a_replica_takes_no_writes(redis_process: RedisProcess, open_store: OpenStore) -> None:
     store = open_store(redis_process)
     fill(store, 1, 3)
