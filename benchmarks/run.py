@@ -19,6 +19,7 @@ import probes
 import reads  # noqa: F401
 import report
 import startup  # noqa: F401
+import stores  # noqa: F401
 import subscriptions  # noqa: F401
 from processes import MachineUse, Processes, ProcessFailed
 from registry import Benchmark, Run, Sample, benchmarks
@@ -27,6 +28,7 @@ REPETITIONS, QUICK_REPETITIONS = 7, 3
 SECONDS, QUICK_SECONDS = 1.0, 0.3
 THEMES = [
     "startup",
+    "stores",
     "reads",
     "transactions",
     "lookups",

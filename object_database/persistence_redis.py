@@ -146,6 +146,7 @@ class RedisPersistence(Persistence):
         self._line: Line | None = None
         self._lease: Lease | None = None
         self._opened = Held(0, "", 0)
+        self._owner = Owner.this_process("")
         self._watched: Held | None = None  # what odb:meta holds, as long as the line watches it
         self._attempt_is_open = False  # an EXEC was sent and its reply never came
         self._recent = RecentSessions()
@@ -165,14 +166,13 @@ class RedisPersistence(Persistence):
     def open(self, take_over: bool = False) -> State:
         with self._lock:
             if self._line is not None:
-                owner = Owner.this_process("")
-                raise StoreInUseError(self._where, owner.host, owner.pid, "it was opened through this very object")
+                raise StoreInUseError(self._where, self._owner.host, self._owner.pid, self._owner.since)
             self._is_closing.clear()
             self._line = Line(self._where, self._make_connection)
             self._watched, self._attempt_is_open, self._pid = None, False, os.getpid()
             try:
                 self._settings = self._within_bound(self._read_settings)
-                owner = Owner.this_process(new_token())
+                self._owner = owner = Owner.this_process(new_token())
                 self._take(owner, take_over)
                 self._lease = Lease(
                     Line(self._where, self._make_connection),
@@ -221,8 +221,10 @@ class RedisPersistence(Persistence):
                 held = self._look()
                 if held.is_followed_by(group, self._where, self._opened):
                     self._execute(_commands_of(group, latest, forgotten, self._prefix), group.last_tid)
-                elif self._min_replicas or self._attempt_is_open:
+                elif self._min_replicas:
                     self._execute([], group.last_tid)  # there already; a write is what WAIT waits for
+                else:
+                    self._attempt_is_open = False  # whichever attempt arrived, it has voided the others
 
             self._within_bound(attempt)
             self._recent.done(latest, forgotten)

@@ -98,6 +98,7 @@ class SqlitePersistence(Persistence):
         self._busy_s = busy_s
         self._db: sqlite3.Connection | None = None
         self._opened = Held(0, "", 0)
+        self._owner = Owner.this_process("")
         self._identity = (0, 0)  # device and inode of the file
         self._broken: str | None = None
         self._recent = RecentSessions()
@@ -113,8 +114,7 @@ class SqlitePersistence(Persistence):
     def open(self, take_over: bool = False) -> State:
         with self._lock:
             if self._db is not None:
-                owner = Owner.this_process("")
-                raise StoreInUseError(str(self.path), owner.host, owner.pid, "it was opened through this very object")
+                raise StoreInUseError(str(self.path), self._owner.host, self._owner.pid, self._owner.since)
             token = new_token()
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,8 @@ class SqlitePersistence(Persistence):
         self._owner_fd, self._pid = fd, os.getpid()
         _OPEN.add(self)
         os.ftruncate(fd, 0)
-        os.pwrite(fd, Owner.this_process(token).to_json().encode(), 0)
+        self._owner = Owner.this_process(token)
+        os.pwrite(fd, self._owner.to_json().encode(), 0)
 
     def _open_file(self, token: str) -> State:
         import sqlite3

@@ -21,7 +21,8 @@ def _die_with_the_tests() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
+# Another version than the one on the PATH can be named.
+PROGRAM = os.environ.get("ODB_TESTS_REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def need_redis() -> None:
@@ -71,14 +72,16 @@ class RedisProcess:
             text=True,
             cwd=self.directory,
             preexec_fn=_die_with_the_tests,
+            env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},  # a sanitizer of ours
         )
         assert self.process.stdout is not None
         seen = []
         for line in self.process.stdout:
             seen.append(line)
-            if "The server is now ready to accept connections at" in line:
+            if "ready to accept connections" in line.lower():  # worded and numbered differently by each release
                 break
         else:
+            self.kill()
             raise RuntimeError("redis did not start:\n" + "".join(seen))
 
     def signal(self, number: int) -> None:

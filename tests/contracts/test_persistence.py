@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from object_database.errors import (
 )
 from object_database.persistence import Group, InMemoryPersistence, Persistence, RedisPersistence, SqlitePersistence
 from object_database.persistence_interface import SESSIONS_MAX
+from tests import redis_process as redis_process_module
 from tests import store_model
 from tests.faulty import DIE, FaultyPersistence
 from tests.redis_process import RedisProcess
@@ -311,6 +314,29 @@ def test_a_taken_over_server_can_write_no_more(make: Make) -> None:
     assert third.open()[1:4] == (3, 3, {})
 
 
+def test_a_group_that_was_on_its_way_during_a_takeover_is_refused(make: Make) -> None:
+    old, new = FaultyPersistence(make()), make()
+    old.open()
+    stall = old.stall("apply")
+    errors: list[Exception] = []
+
+    def write() -> None:
+        try:
+            old.apply(Group(1, 0, 1, [(7, 1, b"late")]))
+        except FencedError as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert stall.reached.wait(20)
+    new.open(take_over=True)
+    new.apply(Group(2, 0, 1, [(7, 1, b"new")]))
+    stall.release()
+    writer.join(20)
+    assert len(errors) == 1
+    assert rows_of(new) == {7: (1, b"new")}
+
+
 def test_a_store_can_be_taken_over_again_and_again(make: Make) -> None:
     stores = [make() for _ in range(4)]
     assert [store.open(take_over=True).epoch for store in stores] == [1, 2, 3, 4]
@@ -356,7 +382,17 @@ def test_a_store_is_a_dict_that_survives(
     kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> None:
     make_one = maker(kind, tmp_path_factory.mktemp("model"), request)
-    store = make_one()
+    with ExitStack() as opened:  # hypothesis may end an example at any draw
+
+        def make() -> Persistence:
+            return opened.enter_context(make_one())
+
+        lives(make, data)
+
+
+def lives(make: Make, data: st.DataObject) -> None:
+    """What may happen to a store, told to it and to a dict."""
+    store = make()
     state = store.open()
     epoch, tid = state.epoch, 0
     rows: dict[int, tuple[int, bytes]] = {}
@@ -387,7 +423,7 @@ def test_a_store_is_a_dict_that_survives(
             store.close()
             epoch = store.open().epoch
         elif step == "taken over":
-            old, store = store, make_one()
+            old, store = store, make()
             epoch = store.open(take_over=True).epoch
             with pytest.raises(FencedError):
                 old.apply(Group(epoch - 1, tid, tid + 1, [(1, 1, b"late")]))
@@ -514,6 +550,16 @@ def test_a_forked_child_may_not_use_the_store_and_does_not_keep_it(
     for end in (may_end, may_end_read, said, say):
         os.close(end)
     os.waitpid(child, 0)
+
+
+def test_no_redis_is_a_reason_to_skip_but_not_where_there_must_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_process_module, "PROGRAM", None)
+    monkeypatch.delenv("ODB_TESTS_NEED_REDIS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install redis-server"):
+        redis_process_module.need_redis()
+    monkeypatch.setenv("ODB_TESTS_NEED_REDIS", "1")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install redis-server"):
+        redis_process_module.need_redis()
 
 
 def test_errors_of_stores_are_one_family() -> None:

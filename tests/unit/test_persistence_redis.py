@@ -368,7 +368,7 @@ def test_a_redis_that_forgot_who_owns_it_is_noticed(start_redis: StartRedis, ope
 def replica_of(process: RedisProcess, start_redis: StartRedis) -> RedisProcess:
     with process.client() as client:
         port = client.info("server")["tcp_port"]
-    return start_redis("--replicaof", f"127.0.0.1 {port}")
+    return start_redis("--replicaof", "127.0.0.1", str(port))
 
 
 def free_port() -> int:
@@ -444,7 +444,7 @@ def test_a_full_redis_does_nothing_and_the_store_goes_on_when_there_is_room(
     store = open_store(redis_process)
     fill(store, 1, 10)
     with redis_process.client() as client:
-        client.config_set("maxmemory", "1mb")
+        client.config_set("maxmemory", "1")
         for _ in range(2):
             with pytest.raises(StoreFullError, match="nothing was done: OOM"):
                 store.apply(group_of(11, 1))
@@ -469,6 +469,25 @@ def test_a_redis_that_gets_full_within_a_group_does_nothing_of_it(
     fill(store, 11, 12)
     store.close()
     assert held_by(redis_process) == (12, contents_after(12))
+
+
+def test_nothing_was_done_is_not_said_while_an_earlier_attempt_may_still_arrive(
+    redis_process: RedisProcess, open_store: OpenStore
+) -> None:
+    store = open_store(redis_process)
+    fill(store, 1, 3)
+    store._attempt_is_open = True  # its connection went, and redis may have the bytes
+    store._retry_s = 0.2
+    with redis_process.client() as client:
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailableError, match="gave no answer"):
+            store.apply(group_of(4, 1))
+        client.config_set("maxmemory", "0")
+    assert store.last_tid() == 3  # which voids it
+    with redis_process.client() as client:
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreFullError, match="nothing was done"):
+            store.apply(group_of(4, 1))
 
 
 def test_a_replica_takes_no_writes(redis_process: RedisProcess, open_store: OpenStore) -> None:
@@ -667,7 +686,7 @@ def test_a_server_that_was_taken_over_renews_nothing(redis_process: RedisProcess
         (["--appendonly", "yes", "--appendfsync", "always"], "outlives a crash of redis and a loss of power"),
         (["--appendonly", "yes", "--appendfsync", "everysec"], "loss of power loses up to 2 seconds"),
         (["--appendonly", "yes", "--appendfsync", "no"], "what the system had not written yet"),
-        (["--save", "3600 1"], "everything since its last snapshot"),
+        (["--save", "3600", "1"], "everything since its last snapshot"),
         ([], "an end of redis loses everything"),
         (["--rename-command", "CONFIG", ""], "does not tell how it writes"),
     ],
