@@ -28,7 +28,7 @@ from object_database.errors import (
     UniqueViolationError,
 )
 from object_database.inmem_server import InMemServer
-from object_database.persistence import InMemoryPersistence
+from object_database.persistence import InMemoryPersistence, RedisPersistence, SqlitePersistence
 from object_database.schema import Index, Indexed, Object, Schema, SubscribeLazilyByDefault, Unique
 from object_database.tcp_server import TcpServer, connect
 from object_database.types import OneOf
@@ -48,9 +48,11 @@ __all__ = [
     "ObjectDatabaseError",
     "ObjectDoesntExistException",
     "OneOf",
+    "RedisPersistence",
     "RevisionConflictException",
     "Schema",
     "SchemaMismatchError",
+    "SqlitePersistence",
     "SubscribeLazilyByDefault",
     "TcpServer",
     "Transaction",

@@ -482,7 +482,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_done_after_a_kill(
     acknowledged = 0
     for _ in range(6):
         writer = Writer(kind, where)
-        acknowledged = writer.acknowledged(rng.randint(1, 40))
+        acknowledged = writer.acknowledged(rng.randint(1, 15))
         acknowledged = writer.kill() or acknowledged
         store = store_model.store_at(kind, where)
         state = store.open()  # at once: the kernel, or its number of process, tells that the owner is gone
