@@ -21,7 +21,7 @@ from object_database import (
     current_transaction,
     revisionConflictRetry,
 )
-from object_database.errors import NoTransactionError, ServerStateError
+from object_database.errors import ConnectionStateError, NoTransactionError, ServerStateError
 from object_database.server import Server
 
 pytestmark = pytest.mark.sanitizer
@@ -375,3 +375,6 @@ def test_a_connection_gives_the_token_for_another_one(db: DatabaseConnection, se
         other.flush()
     assert db.auth_token == "TOKEN"
     assert db.auth_token not in repr(db)
+    assert db.initialized.is_set()
+    with pytest.raises(ConnectionStateError):
+        db.authenticate(db.auth_token)
