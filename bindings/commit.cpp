@@ -29,11 +29,13 @@ PyObject* refusal(const Connection& connection, const CommitResult& result, Tran
     if (result.key_kind == KeyKind::kIndexKey && result.number < layout.indexes.size())
       member = layout.indexes[result.number].name;
   }
-  PyObject* error =
-      PyObject_CallFunction(make, "iissOKKLs", static_cast<int>(result.outcome), static_cast<int>(result.key_kind),
-                            type_name.c_str(), member.c_str(), handle, static_cast<unsigned long long>(as_of.value),
-                            static_cast<unsigned long long>(result.written_at.value),
-                            static_cast<long long>(result.won_by.value), result.message.c_str());
+  PyObject* error = run_python([&] {
+    return PyObject_CallFunction(make, "iissOKKLs", static_cast<int>(result.outcome), static_cast<int>(result.key_kind),
+                                 type_name.c_str(), member.c_str(), handle,
+                                 static_cast<unsigned long long>(as_of.value),
+                                 static_cast<unsigned long long>(result.written_at.value),
+                                 static_cast<long long>(result.won_by.value), result.message.c_str());
+  });
   Py_XDECREF(handle);
   return error;
 }
@@ -50,7 +52,8 @@ PyObject* taken_error() {
 
 /// Registers the callback with the connection's dispatcher; false with an exception set.
 bool expect_result(const PyView& view, uint64_t& token) {
-  PyObject* number = PyObject_CallMethod(view.owner, "_expect_result", "O", view.on_confirmed);
+  PyObject* number =
+      run_python([&] { return PyObject_CallMethod(view.owner, "_expect_result", "O", view.on_confirmed); });
   if (number == nullptr) return false;
   token = PyLong_AsUnsignedLongLong(number);
   Py_DECREF(number);
@@ -61,7 +64,8 @@ bool expect_result(const PyView& view, uint64_t& token) {
 void forget_result(const PyView& view, uint64_t token) {
   PyObject *type, *error, *trace;
   PyErr_Fetch(&type, &error, &trace);
-  PyObject* result = PyObject_CallMethod(view.owner, "_forget_result", "K", static_cast<unsigned long long>(token));
+  PyObject* result = run_python(
+      [&] { return PyObject_CallMethod(view.owner, "_forget_result", "K", static_cast<unsigned long long>(token)); });
   if (result == nullptr) PyErr_Clear();
   Py_XDECREF(result);
   PyErr_Restore(type, error, trace);
@@ -95,10 +99,12 @@ void log_if_slow(Clock::duration taken, bool is_ok) {
   PyObject *type, *error, *trace;
   PyErr_Fetch(&type, &error, &trace);
   PyObject* module = PyImport_ImportModule("object_database.view");
-  PyObject* result =
-      module == nullptr ? nullptr
-                        : PyObject_CallMethod(module, "_log_slow_commit", "dO",
-                                              std::chrono::duration<double>(taken).count(), is_ok ? Py_True : Py_False);
+  PyObject* result = nullptr;
+  if (module != nullptr) {
+    double seconds = std::chrono::duration<double>(taken).count();
+    result = run_python(
+        [&] { return PyObject_CallMethod(module, "_log_slow_commit", "dO", seconds, is_ok ? Py_True : Py_False); });
+  }
   if (result == nullptr) PyErr_Clear();
   Py_XDECREF(result);
   Py_XDECREF(module);
@@ -166,7 +172,7 @@ bool commit(PyView& view) {
   }
   if (is_told ? !expect_result(view, submission.token) : !view.connection->is_dispatching) {
     if (is_told) return false;
-    PyObject* started = PyObject_CallMethod(view.owner, "_expect_losses", nullptr);
+    PyObject* started = run_python([&] { return PyObject_CallMethod(view.owner, "_expect_losses", nullptr); });
     if (started == nullptr) return false;
     Py_DECREF(started);
     view.connection->is_dispatching = true;

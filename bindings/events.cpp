@@ -71,8 +71,24 @@ nb::object owned(PyObject* object) {
   return nb::steal(object);
 }
 
-/// (writes, set_adds, set_removes, tid) as transaction handlers are given it.
+/// No finalizer of the program runs while this lives: nothing is collected.
+class NoCollection {
+ public:
+  NoCollection() : was_enabled_(PyGC_Disable() == 1) {}
+  NoCollection(const NoCollection&) = delete;
+  NoCollection& operator=(const NoCollection&) = delete;
+  ~NoCollection() {
+    if (was_enabled_) PyGC_Enable();
+  }
+
+ private:
+  bool was_enabled_;
+};
+
+/// (writes, set_adds, set_removes, tid) as transaction handlers are given it. Runs no Python code, in which the thread
+/// could be ended with its interpreter (gil.h) while all these objects are held.
 nb::tuple told(const Connection& connection, Changes& changes) {
+  NoCollection no_collection;
   changes.set.compact();  // a key that was written twice is told once
   nb::dict writes, adds, removes;
   changes.set.each_write([&](const ChangeSet::Write& write) {

@@ -1,8 +1,10 @@
-/// Giving up the GIL and taking it back, safely for threads that wait while the interpreter ends.
+/// Giving up the GIL and taking it back, safely for threads that are at it while the interpreter ends.
 ///
 /// Up to Python 3.13 a daemon thread that asks for the GIL of a dying interpreter is ended by pthread_exit, which unwinds
 /// its C++ frames: destructors, which may not throw, would end the process, and others would touch Python without the
-/// GIL. Such a thread is kept asleep here instead, as later Pythons do; the process is about to be gone.
+/// GIL. Such a thread is kept asleep here instead, as later Pythons do; the process is about to be gone. Python code asks
+/// for the GIL now and then, so whatever calls some does it through run_python(), unless nothing above it refers to
+/// Python objects and no frame of nanobind, which would catch the unwinding, is there.
 #pragma once
 
 #include <Python.h>
@@ -10,10 +12,11 @@
 
 namespace odb {
 
-template <class Take>
-void take_gil(Take&& take) {
+/// What f() gives.
+template <class F>
+auto run_python(F&& f) {
   try {
-    take();
+    return f();
   } catch (...) {  // the forced unwind of pthread_exit, which must not be left
     while (true) pause();
   }
@@ -26,7 +29,7 @@ class NoGil {
   NoGil(const NoGil&) = delete;
   NoGil& operator=(const NoGil&) = delete;
   ~NoGil() {
-    take_gil([this] { PyEval_RestoreThread(saved_); });
+    run_python([this] { PyEval_RestoreThread(saved_); });
   }
 
  private:
@@ -37,7 +40,7 @@ class NoGil {
 class WithGil {
  public:
   WithGil() {
-    take_gil([this] { state_ = PyGILState_Ensure(); });
+    run_python([this] { state_ = PyGILState_Ensure(); });
   }
   WithGil(const WithGil&) = delete;
   WithGil& operator=(const WithGil&) = delete;

@@ -4,6 +4,7 @@
 
 #include "bindings/current.h"
 #include "bindings/errors.h"
+#include "bindings/gil.h"
 
 namespace odb {
 namespace {
@@ -22,6 +23,15 @@ PyObject* schema_class(const char* name) {
   return found;
 }
 
+/// A NamedTuple of its items, which are in a tuple in a tuple that is stolen. Runs no Python code, unlike the class when
+/// it is called: there may be a million of them, and see told() in events.cpp.
+PyObject* new_named(PyObject* type, PyObject* items) {
+  if (items == nullptr) return nullptr;
+  PyObject* made = PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(type), items, nullptr);
+  Py_DECREF(items);
+  return made;
+}
+
 /// Calls every watcher with (event, number, argument); steals the argument.
 bool tell(PyView& view, const char* event, uint64_t number, PyObject* argument) {
   if (argument == nullptr) return false;
@@ -32,8 +42,9 @@ bool tell(PyView& view, const char* event, uint64_t number, PyObject* argument) 
     Py_INCREF(watchers);  // a watcher may add others
     for (Py_ssize_t i = 0; is_ok && i < PyTuple_GET_SIZE(watchers); ++i) {
       PyObject* watcher = PyTuple_GET_ITEM(watchers, i);
-      PyObject* result =
-          PyObject_CallFunction(watcher, "sKO", event, static_cast<unsigned long long>(number), argument);
+      PyObject* result = run_python([&] {
+        return PyObject_CallFunction(watcher, "sKO", event, static_cast<unsigned long long>(number), argument);
+      });
       if (result != nullptr) {
         Py_DECREF(result);
       } else if (PyErr_ExceptionMatches(PyExc_Exception)) {
@@ -212,8 +223,8 @@ PyObject* new_bytes(BytesView bytes) {
 PyObject* new_object_field_id(ObjectId object, uint64_t number) {
   PyObject* type = schema_class("ObjectFieldId");
   if (type == nullptr) return nullptr;
-  return PyObject_CallFunction(type, "LKO", static_cast<long long>(object.value),
-                               static_cast<unsigned long long>(number), Py_False);
+  return new_named(type, Py_BuildValue("((LKO))", static_cast<long long>(object.value),
+                                       static_cast<unsigned long long>(number), Py_False));
 }
 
 PyObject* new_index_id(uint64_t number, BytesView key) {
@@ -221,7 +232,7 @@ PyObject* new_index_id(uint64_t number, BytesView key) {
   if (type == nullptr) return nullptr;
   PyObject* value = new_bytes(key);
   if (value == nullptr) return nullptr;
-  return PyObject_CallFunction(type, "KN", static_cast<unsigned long long>(number), value);
+  return new_named(type, Py_BuildValue("((KN))", static_cast<unsigned long long>(number), value));
 }
 
 // ---- methods of View

@@ -9,6 +9,7 @@
 
 #include "bindings/errors.h"
 #include "bindings/field.h"
+#include "bindings/gil.h"
 #include "bindings/guarded.h"
 #include "bindings/lookup.h"
 #include "bindings/notes.h"
@@ -75,8 +76,9 @@ bool run_init(PyView& view, const BoundType& bound, PyObject* handle, PyObject* 
   std::vector<PyObject*> with_self;
   with_self.push_back(handle);
   with_self.insert(with_self.end(), args, args + arg_count + given);
-  PyObject* result =
-      PyObject_Vectorcall(bound.type->init, with_self.data(), static_cast<size_t>(arg_count) + 1, keywords);
+  PyObject* result = run_python([&] {
+    return PyObject_Vectorcall(bound.type->init, with_self.data(), static_cast<size_t>(arg_count) + 1, keywords);
+  });
   if (result == nullptr) return false;
   Py_DECREF(result);
   return true;
@@ -225,7 +227,7 @@ PyObject* handle_delete(PyObject* self, PyObject*) {
       return nullptr;
     }
     Deleting deleting(view, self);
-    PyObject* result = PyObject_CallOneArg(type->on_delete, self);
+    PyObject* result = run_python([&] { return PyObject_CallOneArg(type->on_delete, self); });
     if (result == nullptr) return nullptr;
     Py_DECREF(result);
     if (view->transaction == nullptr) {

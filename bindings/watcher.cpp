@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "bindings/errors.h"
+#include "bindings/gil.h"
 #include "bindings/guarded.h"
 
 namespace odb {
@@ -160,8 +161,10 @@ bool is_watched() {
 
 bool tell_view_watchers(PyView& view, bool had_exception) {
   return each_watcher([&](PyObject* callback) {
-    PyObject* result = PyObject_CallFunctionObjArgs(callback, reinterpret_cast<PyObject*>(&view),
-                                                    had_exception ? Py_True : Py_False, nullptr);
+    PyObject* result = run_python([&] {
+      return PyObject_CallFunctionObjArgs(callback, reinterpret_cast<PyObject*>(&view),
+                                          had_exception ? Py_True : Py_False, nullptr);
+    });
     Py_XDECREF(result);
     return result != nullptr;
   });

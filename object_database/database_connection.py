@@ -92,6 +92,10 @@ class DatabaseConnection(_core.Connection):
     `view()` and `transaction()` are the way to the data; `with connect(...) as db` disconnects at the end.
     """
 
+    def __init__(self, line: Any, auth_token: str):
+        super().__init__(line)
+        self._auth_token = auth_token
+
     def __enter__(self) -> DatabaseConnection:
         return self
 
@@ -119,6 +123,11 @@ class DatabaseConnection(_core.Connection):
     def disconnected(self) -> EndEvent:
         """Is set when the connection has ended, for whatever reason."""
         return EndEvent(self)
+
+    @property
+    def auth_token(self) -> str:
+        """The token that the connection was made with, for a program that opens another one."""
+        return self._auth_token
 
     def authenticate(self, token: str) -> None:
         """The token was proved when the connection was made: a second time is an error, as in the reference."""

@@ -94,7 +94,7 @@ class Server:
         """A connection of this process to the server. Raises AuthenticationError for a wrong token."""
         if not isinstance(auth_token, str):
             raise InvalidArgumentError("the token is a str")
-        return DatabaseConnection(_core.connect_memory(self._running(), auth_token, 10.0))
+        return DatabaseConnection(_core.connect_memory(self._running(), auth_token, 10.0), auth_token)
 
     def failure(self) -> str | None:
         """What ended the service: an internal error, which is a bug, or the loss of the store. None while all is well."""

@@ -26,7 +26,8 @@ def connect(host: str, port: int, auth_token: str, timeout: float = 10.0, retry:
     Raises:  AuthenticationError: the token is wrong.  DisconnectedException (an OSError): nobody listens, or the peer
              is no server of this package.  ConnectTimeoutError: no answer in time.
     """
-    return DatabaseConnection(_core.connect_tls(host, _checked_port(port), auth_token, float(timeout), bool(retry)))
+    line = _core.connect_tls(host, _checked_port(port), auth_token, float(timeout), bool(retry))
+    return DatabaseConnection(line, auth_token)
 
 
 def _checked_port(port: int) -> int:

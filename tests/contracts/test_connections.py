@@ -21,7 +21,7 @@ from object_database import (
     current_transaction,
     revisionConflictRetry,
 )
-from object_database.errors import NoTransactionError, ServerStateError
+from object_database.errors import ConnectionStateError, NoTransactionError, ServerStateError
 from object_database.server import Server
 
 pytestmark = pytest.mark.sanitizer
@@ -368,3 +368,13 @@ def test_not_subscribed_is_no_reason_to_disconnect(db: DatabaseConnection) -> No
     with db.view(), pytest.raises(NotSubscribedError):
         Message.lookupAll()
     db.flush()
+
+
+def test_a_connection_gives_the_token_for_another_one(db: DatabaseConnection, server: Server) -> None:
+    with server.connect(db.auth_token) as other:
+        other.flush()
+    assert db.auth_token == "TOKEN"
+    assert db.auth_token not in repr(db)
+    assert db.initialized.is_set()
+    with pytest.raises(ConnectionStateError):
+        db.authenticate(db.auth_token)

@@ -9,6 +9,7 @@ import pytest
 
 from object_database import (
     DatabaseConnection,
+    DisconnectedException,
     Index,
     Indexed,
     NotSubscribedError,
@@ -315,3 +316,34 @@ def test_a_reference_to_a_connection_tells_whether_it_lives(connect_db: Connect)
         assert Worker.lookupOne().connection.exists()
     worker.disconnect()
     assert watcher.waitForCondition(lambda: not Worker.lookupOne().connection.exists(), 10)
+
+
+def test_a_handle_of_another_type_is_no_object(writer: DatabaseConnection, reader: DatabaseConnection) -> None:
+    (job,) = create(writer, "red")
+    reader.addSchema(schema)
+    reader.subscribeToObject(Note.fromIdentity(job._identity))
+    with writer.transaction():
+        job.size = 1
+    with writer.transaction():
+        job.delete()
+    reader.flush()
+    with reader.transaction():
+        assert not Note.fromIdentity(job._identity).exists()
+
+
+def test_what_is_asked_for_as_lazy_is_here_at_once(writer: DatabaseConnection, reader: DatabaseConnection) -> None:
+    red, blue = create(writer, "red", "blue")
+    reader.subscribeToIndex(Job, queue="red", lazySubscription=True)
+    reader.requestLazyObjects([red])
+    reader.loadLazyObject(blue._identity, "subscriptions", "Job")
+    with reader.transaction():
+        assert (red.queue, blue.queue) == ("red", "blue")
+    with pytest.raises(SchemaError):
+        reader.requestLazyObjects([5])
+    with pytest.raises(SchemaNotAddedError):
+        reader.loadLazyObject(blue._identity, "subscriptions", "Nothing")
+    reader.disconnect()
+    with pytest.raises(DisconnectedException):
+        reader.requestLazyObjects([red])
+    with pytest.raises(DisconnectedException):
+        reader.loadLazyObject(blue._identity, "subscriptions", "Job")

@@ -130,6 +130,40 @@ for _ in range(500):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+# The thread of the handlers is at work for about a second, longer than it is waited for.
+def test_a_program_ends_while_a_handler_is_about_to_be_told_of_much() -> None:
+    ended = run("""
+db.registerOnTransactionHandler(lambda *changes: None)
+with db.transaction():
+    for number in range(200_000):
+        Thing(number=number)
+""")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("member", ["__init__", "__del__"])
+def test_a_program_ends_while_daemon_threads_run_methods_of_objects(member: str) -> None:
+    ended = run(f"""
+def busy(self):
+    for number in range(1000):
+        self.number = number
+
+busy_schema = Schema("busy")
+Busy = busy_schema.define(type("Busy", (), {{"number": int, "{member}": busy}}))
+db.subscribeToSchema(busy_schema)
+
+def make():
+    with db.transaction():
+        Busy().delete()
+
+for _ in range(8):
+    threading.Thread(target=again, args=(make,), daemon=True).start()
+for _ in range(20):
+    waiting.acquire()
+""")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_program_ends_with_everything_open() -> None:
     ended = run("view = db.view(); view.__enter__(); transaction = db.transaction(); print(len(Thing.lookupAll()))")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
