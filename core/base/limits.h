@@ -25,6 +25,7 @@ inline constexpr size_t kOutboxBytesHigh = 1 << 20;     // streams wait above th
 inline constexpr size_t kOutboxBytesMax = 256 << 20;    // a client this far behind is closed with a reason
 inline constexpr size_t kOutboxesBytesMax = 1 << 30;    // of all clients together; then the one furthest behind is
 inline constexpr size_t kRequestsWaitingMax = 65'536;   // subscriptions of a connection, and flushes, not answered yet
+inline constexpr size_t kCoveredBytesMax = 256 << 20;   // of what a connection asks for by keys and by objects
 inline constexpr size_t kUnansweredCommitsMax = 1024;   // of one connection; then commits wait (D19)
 inline constexpr size_t kUnansweredBytesMax = 8 << 20;  // likewise; a larger commit goes when it is alone
 inline constexpr size_t kWaitingChangesMax = 256;       // transactions a slow handler is behind before they merge

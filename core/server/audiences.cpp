@@ -24,19 +24,25 @@ void ServerCore::cover_type(Connection& c, TypeId type) {
 }
 
 void ServerCore::cover_key(Connection& c, const Stream& stream) {
-  c.covered[stream.type].keys.emplace(stream.index, stream.key);
+  if (c.covered[stream.type].keys.emplace(stream.index, stream.key).second)
+    c.covered_bytes += kCoveredItemBytes + stream.key.size();
   audiences_[stream.type].keys[stream.index][stream.key].push_back(&c);
 }
 
 void ServerCore::cover_object(Connection& c, TypeId type, ObjectId object) {
-  if (c.covered[type].objects.insert(object).second) object_audiences_[{type, object}].push_back(&c);
+  if (!c.covered[type].objects.insert(object).second) return;
+  object_audiences_[{type, object}].push_back(&c);
+  c.covered_bytes += kCoveredItemBytes;
 }
 
 /// A deleted object does not come back.
 void ServerCore::forget_object(TypeId type, ObjectId object) {
   auto audience = object_audiences_.find({type, object});
   if (audience == object_audiences_.end()) return;
-  for (Connection* c : audience->second) c->covered.at(type).objects.erase(object);
+  for (Connection* c : audience->second) {
+    c->covered.at(type).objects.erase(object);
+    c->covered_bytes -= kCoveredItemBytes;
+  }
   object_audiences_.erase(audience);
 }
 
@@ -44,6 +50,7 @@ void ServerCore::forget_keys(Connection& c, TypeId type, Covered& covered) {
   for (const auto& [index, key] : covered.keys) {
     auto& of_index = audiences_.at(type).keys;
     auto& of_key = of_index.at(index);
+    c.covered_bytes -= kCoveredItemBytes + key.size();
     std::erase(of_key.at(key), &c);
     if (of_key.at(key).empty()) of_key.erase(key);
     if (of_key.empty()) of_index.erase(index);
@@ -52,6 +59,7 @@ void ServerCore::forget_keys(Connection& c, TypeId type, Covered& covered) {
 }
 
 void ServerCore::forget_objects(Connection& c, TypeId type, Covered& covered) {
+  c.covered_bytes -= covered.objects.size() * kCoveredItemBytes;
   for (ObjectId object : covered.objects) {
     auto audience = object_audiences_.find({type, object});
     std::erase(audience->second, &c);

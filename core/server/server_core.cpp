@@ -556,6 +556,13 @@ void ServerCore::check() const {
         ODB_CHECK(is_in(object_audiences_.at({type, object})), id.value, object.value);
       covered_objects += covered.objects.size();
     }
+    size_t bytes = 0;
+    for (const auto& [type, covered] : c->covered) {
+      for (const auto& [index, key] : covered.keys) bytes += kCoveredItemBytes + key.size();
+      bytes += covered.objects.size() * kCoveredItemBytes;
+    }
+    for (const Stream& waiting : c->streams) bytes += bytes_of(waiting);
+    ODB_CHECK(bytes == c->covered_bytes, bytes, c->covered_bytes);
     for (ObjectId block : c->blocks) ODB_CHECK(owners_.at(block_of(block)) == c.get(), id.value);
   }
   for (const auto& [key, audience] : object_audiences_) covered_objects -= audience.size();

@@ -42,6 +42,7 @@ struct ServerOptions {
   size_t outbox_bytes_max = limits::kOutboxBytesMax;      ///< of one client
   size_t outboxes_bytes_max = limits::kOutboxesBytesMax;  ///< of all clients together
   size_t uploads_bytes_max = limits::kUploadsBytesMax;
+  size_t covered_bytes_max = limits::kCoveredBytesMax;  ///< of one connection, by keys and by objects
   size_t memory_bytes_max = SIZE_MAX;  ///< of the objects with their indexes; commits that need more are refused
 };
 
@@ -102,6 +103,8 @@ class ServerCore {
   void check() const;
 
  private:
+  static constexpr size_t kCoveredItemBytes = 96;  // of a key or an object in the maps here, about
+
   struct Stream {  // a subscription on its way
     RequestId request;
     TypeId type;
@@ -172,6 +175,7 @@ class ServerCore {
     size_t answers_waiting = 0;       // for commits that are not decided
     size_t counted_outbox_bytes = 0;  // what of this connection is in outboxes_bytes_
     std::map<TypeId, Covered> covered;
+    size_t covered_bytes = 0;  // of its keys and objects, those of waiting streams included
     std::deque<Stream> streams;
     std::vector<Slice> slices;  // scratch of announce()
     Instant deadline;           // to be in, before kReady
@@ -235,6 +239,7 @@ class ServerCore {
   bool has_suspended_heartbeats(const Connection& c) const;
   void renew_block(Connection& c, ObjectId newest_creation);
   void open_stream(Connection& c, Stream stream);
+  static size_t bytes_of(const Stream& stream);
   bool stream_piece(Connection& c);
   bool fill_piece(Connection& c, Stream& stream, Bytes& piece);
   void end_stream(Connection& c);

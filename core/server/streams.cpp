@@ -26,6 +26,11 @@ void ServerCore::on(Connection& c, const Subscribe& subscribe) {
   for (ObjectId object : stream.objects) {
     if (object.value <= 0) return say_goodbye(c, Farewell::kProtocol, "a subscription to an object that is none");
   }
+  if (c.covered_bytes + bytes_of(stream) > options_.covered_bytes_max)
+    return refuse(c, subscribe.request, Refusal::kTooLarge,
+                  "this connection is subscribed to more keys and objects than the server keeps for one (" +
+                      std::to_string(options_.covered_bytes_max >> 20) +
+                      " MiB of them); subscribe to the type instead");
   const Covered& covered = c.covered[subscribe.type];
   bool is_covered =
       covered.is_whole || (stream.scope == Scope::kIndexKey && covered.keys.contains({stream.index, stream.key}));
@@ -42,7 +47,14 @@ void ServerCore::on(Connection& c, const Subscribe& subscribe) {
 
 // ---- streams
 
+/// What a subscription asks to be kept, beside its rows.
+size_t ServerCore::bytes_of(const Stream& stream) {
+  return (stream.scope == Scope::kIndexKey ? kCoveredItemBytes + stream.key.size() : 0) +
+         stream.objects.size() * kCoveredItemBytes;
+}
+
 void ServerCore::open_stream(Connection& c, Stream stream) {
+  c.covered_bytes += bytes_of(stream);
   c.streams.push_back(std::move(stream));
   ++streams_open_;
 }
@@ -123,6 +135,7 @@ void ServerCore::end_stream(Connection& c) {
     forget_objects(c, stream.type, covered);
   }
   send(c, Complete{stream.request, last_tid()});
+  c.covered_bytes -= bytes_of(stream);
   c.streams.pop_front();
   --streams_open_;
 }

@@ -168,6 +168,38 @@ BOOST_AUTO_TEST_CASE(a_connection_that_goes_leaves_no_coverage_behind) {
   BOOST_TEST(is_alive(writer));
 }
 
+BOOST_AUTO_TEST_CASE(what_a_connection_covers_by_keys_and_objects_is_bounded) {
+  ServerOptions small = options();
+  small.covered_bytes_max = 1000;
+  ServerFixture f(small);
+  ConnectionId asker = f.join_shop(), writer = f.join_shop();
+  auto ask = [&](uint64_t request, std::vector<int64_t> objects) {
+    Subscribe subscribe{RequestId{request}, kItem, Scope::kObjects};
+    for (int64_t object : objects) subscribe.objects.push_back(ObjectId{object});
+    f.say(asker, subscribe);
+  };
+  for (int64_t i = 0; i < 5; ++i) f.commit(writer, Records().create(f.own(writer, 64 + i), {"n", 1, i}));
+  std::vector<int64_t> five;
+  for (int64_t i = 0; i < 5; ++i) five.push_back(f.own(writer, 64 + i));
+  ask(2, five);
+  ask(3, std::vector<int64_t>(6, 77));  // counted while the first ones wait as well
+  f.stream_all();
+  Lines lines = f.heard(asker);
+  BOOST_TEST(lines.front() == "Refused 3");
+  BOOST_TEST(lines.back() == "Complete 2 through 5");
+  Bytes long_key = int_value(4);
+  f.say(asker, Subscribe{RequestId{4}, kItem, Scope::kIndexKey, kByShelf, long_key});
+  f.stream_all();
+  BOOST_TEST(f.heard(asker).back().starts_with("Complete 4"));
+  for (int64_t object : five) f.commit(writer, Records().erase(object));  // makes room
+  f.heard(asker);
+  ask(5, std::vector<int64_t>{71, 72, 73, 74, 75, 76, 77, 78});
+  f.stream_all();
+  BOOST_TEST(f.heard(asker).back().starts_with("Complete 5"));
+  f.core.disconnected(asker);
+  f.core.check();
+}
+
 BOOST_AUTO_TEST_CASE(subscriptions_that_make_no_sense_close_the_connection) {
   Bytes one = int_value(4), two = int_value(4) + int_value(5), text = str_value("4"), none;
   using S = Scope;
