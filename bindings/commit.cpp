@@ -154,7 +154,7 @@ bool commit(PyView& view) {
   Client& client = *view.connection->client;
   if (!view.transaction->has_writes()) {
     TransactionId as_of = view.transaction->version().tid;
-    view.transaction.reset();
+    release_pin(view);
     if (!is_told) return true;
     uint64_t token;
     if (!expect_result(view, token)) return false;
@@ -164,7 +164,7 @@ bool commit(PyView& view) {
   Submission submission{view.transaction->batch(), nullptr};
   submission.batch.no_log = view.is_unlogged;
   TransactionId as_of = submission.batch.as_of;
-  view.transaction.reset();
+  release_pin(view);
   if (!is_told && !view.is_unconfirmed) return commit_confirmed(view, submission, as_of);
   if (client.is_forked()) {
     set_error(*client.closed());

@@ -36,8 +36,7 @@ PyObject* allocate(PyTypeObject* type, PyObject* owner, Connection& connection) 
 /// read-only view noted can still be asked for.
 void finish(PyView& self) {
   self.state = PyView::State::kDone;
-  self.view.reset();
-  self.transaction.reset();
+  release_pin(self);
   Py_CLEAR(self.on_confirmed);
   if (self.notes != nullptr) Py_CLEAR(self.notes->watchers);
 }
@@ -376,6 +375,15 @@ PyMethodDef functions[] = {
 }  // namespace
 
 bool PyView::is_transaction() const { return Py_TYPE(this) == transaction_type; }
+
+void release_pin(PyView& view) {
+  if (view.connection->client->is_forked()) {
+    if (view.view) view.view->abandon();
+    if (view.transaction != nullptr) view.transaction->abandon();
+  }
+  view.view.reset();
+  view.transaction.reset();
+}
 
 PyView* current_view() {
   PyObject* held = nullptr;

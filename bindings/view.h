@@ -56,6 +56,9 @@ struct PyView {
 
 /// The current view, borrowed; nullptr without an exception when there is none.
 PyView* current_view();
+/// Gives up the pin, and a transaction's writes. In a forked child the store is left alone: its lock may have been held
+/// at the fork, for ever (D28).
+void release_pin(PyView& view);
 
 /// Adds View, Transaction, ViewWatcher and their functions. False with an exception set.
 bool add_view_types(PyObject* module);

@@ -58,13 +58,15 @@ def _schema_of(t: type) -> Schema:
 class CompletionEvent:
     """Is set when a subscription is complete. Has what programs use of threading.Event."""
 
-    def __init__(self, subscription: Any):
+    def __init__(self, subscription: Any, db: DatabaseConnection):
         self._subscription = subscription
+        self._db = db
 
     def is_set(self) -> bool:
         return bool(self._subscription.is_answered())
 
     def wait(self, timeout: float | None = None) -> bool:
+        self._db._check_may_wait("a subscription's event")
         try:
             self._subscription.wait(_seconds(timeout))
         except TimeoutError:
@@ -82,6 +84,7 @@ class EndEvent:
         return self._db._closed_reason() is not None
 
     def wait(self, timeout: float | None = None) -> bool:
+        self._db._check_may_wait("the end of the connection")
         self._db._wait_for_transaction(_NO_TRANSACTION, _FOR_EVER_S if timeout is None else max(0.0, timeout))
         return self.is_set()
 
@@ -299,7 +302,7 @@ class DatabaseConnection(_core.Connection):
 
     def _waited(self, subscriptions: list[Any], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
         if not block:
-            return tuple(CompletionEvent(subscription) for subscription in subscriptions)
+            return tuple(CompletionEvent(subscription, self) for subscription in subscriptions)
         if subscriptions:
             self._check_may_wait("a subscription that blocks")
         for subscription in subscriptions:

@@ -36,6 +36,9 @@ class View {
     store_ = nullptr;
   }
 
+  /// Keeps the pin for ever, without a word to the store: for a process that must not touch it.
+  void abandon() { new std::shared_ptr<Store>(std::move(store_)); }
+
   Version version() const { return version_; }
 
   /// The V value of a field. `value` stays valid while the view is pinned (a transaction: until its next write).
