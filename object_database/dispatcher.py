@@ -243,7 +243,10 @@ class Dispatcher:
             _log.exception("a handler of a connection raised")
 
     def _log_losses(self, count: int, reason: str) -> None:
-        new, self._logged_losses, self._logged_at = count - self._logged_losses, count, time.monotonic()
+        new, self._logged_losses = count - self._logged_losses, count
+        if new == 0:  # those were in the last line already: they came while it was on its way
+            return
+        self._logged_at = time.monotonic()
         _log.warning("%d unconfirmed commits were lost, %d in all; the last one: %s", new, count, reason)
 
 

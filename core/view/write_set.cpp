@@ -6,6 +6,11 @@
 #include "core/base/limits.h"
 
 namespace odb {
+namespace {
+
+constexpr size_t kArenaBytesSpare = 64 << 20;  // room of values that became shorter, beside what is in proportion
+
+}  // namespace
 
 BytesView WriteSet::value(ObjectId object, FieldId field) const {
   auto found = by_object_.find(object);
@@ -62,6 +67,17 @@ void WriteSet::write(const Table& table, ObjectId object, FieldId field, BytesVi
     // The first value gets just its size; one that grows gets twice what it had, so that the arena holds at most a few
     // times what is written in the end.
     size_t capacity = std::max(value.size(), 2 * size_t{slot.capacity});
+    if (arena_.size() + capacity > 4 * (value_bytes_ + value.size()) + kArenaBytesSpare) [[unlikely]] {
+      Bytes own(value);  // it may lie in the arena
+      compact();
+      arena_.reserve(arena_.size() + own.size());
+      slot.offset = static_cast<uint32_t>(arena_.size());
+      slot.capacity = static_cast<uint32_t>(own.size());
+      arena_.append(own);
+      value_bytes_ += own.size() - slot.size;
+      slot.size = static_cast<uint32_t>(own.size());
+      return;
+    }
     ODB_CHECK(arena_.size() + capacity <= UINT32_MAX, arena_.size());
     slot.offset = static_cast<uint32_t>(arena_.size());
     slot.capacity = static_cast<uint32_t>(capacity);
@@ -72,6 +88,22 @@ void WriteSet::write(const Table& table, ObjectId object, FieldId field, BytesVi
   }
   value_bytes_ += value.size() - slot.size;
   slot.size = static_cast<uint32_t>(value.size());
+}
+
+/// Gives back the room of values that were overwritten by longer ones, or became shorter.
+void WriteSet::compact() {
+  Bytes arena;
+  arena.reserve(value_bytes_);
+  for (const Write& write : writes_) {
+    for (uint32_t i = 0; i < write.slot_count; ++i) {
+      Slot& slot = slots_[write.first_slot + i];
+      BytesView value(arena_.data() + slot.offset, slot.size);
+      slot.offset = static_cast<uint32_t>(arena.size());
+      slot.capacity = slot.size;
+      arena.append(value);
+    }
+  }
+  arena_ = std::move(arena);
 }
 
 void WriteSet::erase(const Table& table, ObjectId object) {

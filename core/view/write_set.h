@@ -43,6 +43,8 @@ class WriteSet {
   size_t count() const { return writes_.size() - cancelled_; }
   /// Of the values as they are now; what was overwritten does not count.
   size_t bytes() const { return value_bytes_; }
+  /// Memory of the values: a few times bytes() and some spare room at most.
+  size_t arena_bytes() const { return arena_.size(); }
   bool touches(const Table& table) const { return by_table_.contains(&table); }
 
   /// What a lookup finds in the snapshot at `step` with the writes over it: ascending by identity, at most `limit`.
@@ -105,6 +107,7 @@ class WriteSet {
   /// The created objects of a table, in ascending order.
   static const std::vector<ObjectId>& sorted_creations(TableWrites& writes);
   void fold(const Table& table, IndexId index, Step step, TableWrites& writes);
+  void compact();
   Bytes key_now(const Write& write, IndexId index, Step step) const;
 
   std::vector<Write> writes_;

@@ -37,6 +37,23 @@ BOOST_AUTO_TEST_CASE(the_last_value_of_a_field_counts_whether_it_grew_or_shrank)
   BOOST_TEST(writes.count() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(values_that_become_short_give_their_room_back) {
+  constexpr int64_t kObjects = 40;
+  writes.write(items, ObjectId{kObjects + 1}, kName, str_value(std::string(8 << 20, 'y')));
+  for (int64_t object = 1; object <= kObjects; ++object) {
+    writes.write(items, ObjectId{object}, kName, writes.value(ObjectId{kObjects + 1}, kName));  // lies in the arena
+    BOOST_TEST((writes.value(ObjectId{object}, kName) == str_value(std::string(8 << 20, 'y'))));
+    writes.write(items, ObjectId{object}, kName, str_value(std::to_string(object)));
+    writes.write(items, ObjectId{object}, kShelf, int_value(object));
+  }
+  BOOST_TEST(writes.arena_bytes() < size_t{140} << 20);
+  Records expected;
+  expected.update(kObjects + 1, kName, str_value(std::string(8 << 20, 'y')));
+  for (int64_t object = 1; object <= kObjects; ++object)
+    expected.update(kItem, object, {{kName, str_value(std::to_string(object))}, {kShelf, int_value(object)}});
+  BOOST_TEST((encoded() == expected.bytes));
+}
+
 BOOST_AUTO_TEST_CASE(a_value_may_be_copied_from_another_written_field) {
   writes.write(items, ObjectId{1}, kName, str_value(std::string(100, 'x')));
   for (int64_t object = 2; object < 50; ++object)
