@@ -26,6 +26,7 @@ from object_database.errors import (
     ObjectDoesntExistException,
     RevisionConflictException,
     ServerError,
+    ViewStateError,
 )
 
 __all__ = [
@@ -72,6 +73,8 @@ class MaskView:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if not self._hidden:
+            raise ViewStateError("this MaskView is not entered")
         unmask_view(self._hidden.pop())
 
 

@@ -5,6 +5,8 @@
 // engine like everybody's (C3). An answer that promises such an object waits until its transaction is decided.
 // They live in the memory of this server only (D26).
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/server/server_core.h"
 
@@ -38,6 +40,17 @@ void ServerCore::provide_connection_objects(const SchemaDefinition& definition) 
     if (c->identity.value > 0) put_connection_object(records, *c);
   }
   submit_own(std::move(records));
+}
+
+/// Programs cannot add to the server's own type: an index of theirs could refuse its objects.
+bool ServerCore::adds_to_connection_type(const SchemaDefinition& definition) {
+  if (definition.name != kSchemaName) return false;
+  const SchemaDefinition ours = connection_definition();
+  return std::ranges::any_of(definition.types, [&](const TypeDefinition& type) {
+    bool is_other = type.fields.size() > 1 || !type.indexes.empty() ||
+                    (!type.fields.empty() && type.fields[0].name != ours.types[0].fields[0].name);
+    return type.name == ours.types[0].name && is_other;
+  });
 }
 
 void ServerCore::put_connection_object(Bytes& records, const Connection& c) const {

@@ -237,6 +237,10 @@ void ServerCore::be_welcome(Connection& c, const Welcome& welcome) {
 void ServerCore::on(Connection& c, const DefineSchema& define) {
   if (is_group_in_flight_ && catalogue_.adds_unique_index(define.definition))
     return held_definitions_.push_back({c.id, define});
+  if (adds_to_connection_type(define.definition))
+    return refuse(c, define.request, Refusal::kSchemaMismatch,
+                  "core.Connection is the server's own type: it has the field heartbeats_suspended and no index. Leave "
+                  "its definition as it is, and refer to it from types of a schema of your own");
   uint64_t changes = catalogue_.changes();
   provide_connection_objects(define.definition);
   Result<std::vector<TypeId>> types = catalogue_.define(define.definition);

@@ -233,6 +233,7 @@ class ServerCore {
   void extend_reservations();
   void find_connection_table();
   void provide_connection_objects(const SchemaDefinition& definition);
+  static bool adds_to_connection_type(const SchemaDefinition& definition);
   void put_connection_object(Bytes& records, const Connection& c) const;
   void remove_connection_object(const Connection& c);
   void submit_own(Bytes records);

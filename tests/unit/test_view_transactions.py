@@ -250,6 +250,11 @@ def test_a_masked_view_is_back_afterwards(cells: DatabaseConnection, cell: Cell)
     assert current_transaction() is None
 
 
+def test_a_mask_that_is_not_entered_cannot_be_left() -> None:
+    with pytest.raises(ViewStateError, match="not entered"):
+        MaskView().__exit__(None, None, None)
+
+
 def test_a_view_left_open_under_a_mask_is_not_current_any_more(cells: DatabaseConnection, cell: Cell) -> None:
     with cells.view() as outer:
         with MaskView():
