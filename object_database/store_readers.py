@@ -130,6 +130,11 @@ class SqliteReader(StoreReader):
                 db.execute("SELECT COUNT(*) FROM objects").fetchone()[0],
                 {session: (seq, tid) for session, seq, tid in sessions},
             )
+            words = [self.content.history, *self.content.facts.values(), *self.content.sessions]
+            numbers = [self.content.epoch, self.content.last_tid]
+            numbers += [number for outcome in self.content.sessions.values() for number in outcome]
+            if any(type(each) is not bytes for each in words) or any(type(each) is not int for each in numbers):
+                raise StoreCorruptError(f"{self.path}: somebody wrote to its tables what does not belong there")
 
         try:
             self._guarded(read)
@@ -146,6 +151,9 @@ class SqliteReader(StoreReader):
     def rows(self) -> Iterator[Batch]:
         cursor = self._ask("SELECT id, type, row FROM objects")
         while batch := self._guarded(lambda: cursor.fetchmany(2_000)):
+            for object_id, number, row in batch:
+                if type(row) is not bytes or type(number) is not int or not 0 <= number < 1 << 32:
+                    raise StoreCorruptError(f"{self.path}: object {object_id} is no row: somebody wrote to the file")
             yield batch
 
     def sizes(self) -> dict[int, tuple[int, int]]:
