@@ -22,5 +22,6 @@ NB_MODULE(_core, module) {
     odb::throw_python_error();
   odb::add_connection(module);
   odb::add_server(module);
+  odb::add_stored(module);
   odb::add_events(module);
 }

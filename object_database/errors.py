@@ -49,6 +49,7 @@ __all__ = [
     "StoreFormatError",
     "StoreFullError",
     "StoreInUseError",
+    "StoreMovedError",
     "StoreUnavailableError",
     "SubscribeTimeoutError",
     "TextError",
@@ -359,6 +360,10 @@ class StoreBehindError(StoreError):
             f"{where} has lost what it had acknowledged: it confirmed transaction {acknowledged} and now ends at {found}"
         )
         self.acknowledged, self.found = acknowledged, found
+
+
+class StoreMovedError(StoreError):
+    """The store was written to while a tool read it, so what was read is the state at no transaction."""
 
 
 class StoreFormatError(StoreError):

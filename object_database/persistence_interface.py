@@ -43,7 +43,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from object_database.errors import FencedError, InvalidArgumentError, StoreBehindError
+from object_database.errors import FencedError, InvalidArgumentError, StoreBehindError, StoreError
 
 __all__ = ["HISTORY_BYTES", "SESSIONS_MAX", "Batch", "Group", "Held", "Persistence", "RecentSessions", "Rows", "State"]
 
@@ -108,6 +108,13 @@ class Persistence(ABC):
 
         Raises: as told at the head of this file.
         """
+
+    def replace(self, group: Group) -> None:
+        """Like apply(); but the store then holds nothing beside the group, and begins a new history (D12).
+
+        For the tools that restore a backup; a server never calls it. A store that has it not cannot be restored into.
+        """
+        raise StoreError(f"{self.describe()}: this kind of store cannot be restored into")
 
     @abstractmethod
     def last_tid(self) -> int:

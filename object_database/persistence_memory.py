@@ -110,6 +110,21 @@ class InMemoryPersistence(Persistence):
             self._recent.done(latest, forgotten)
             content.held = self._opened = opened._replace(last_tid=group.last_tid)
 
+    def replace(self, group: Group) -> None:
+        content = self._content
+        with content.lock:
+            opened = self._held()
+            if not content.held.is_followed_by(group, repr(self), opened):
+                return
+            recent = RecentSessions()
+            latest, _ = recent.plan(group.commits)
+            rows = {each: (type_number, bytes(row)) for each, type_number, row in group.rows if row is not None}
+            facts = {name: bytes(value) for name, value in group.facts.items()}
+            content.rows, content.facts, content.sessions, content.history = rows, facts, latest, new_history()
+            recent.done(latest, ())
+            self._recent = recent
+            content.held = self._opened = opened._replace(last_tid=group.last_tid)
+
     def last_tid(self) -> int:
         with self._content.lock:
             self._content.held.check_owner(repr(self), self._held())

@@ -230,6 +230,27 @@ class RedisPersistence(Persistence):
             self._recent.done(latest, forgotten)
             self._opened = self._opened._replace(last_tid=group.last_tid)
 
+    def replace(self, group: Group) -> None:
+        with self._lock:
+            self._open_line()
+            recent = RecentSessions()
+            latest, _ = recent.plan(group.commits)
+            history = pack("HSET", self._key("meta"), "history", new_history().hex())
+            written = _commands_of(group, latest, [], self._prefix)
+
+            def attempt() -> None:
+                if self._look().is_followed_by(group, self._where, self._opened):
+                    names = ["types", "facts", "sessions"]
+                    names += [f"objects:{number}" for number in self._types(self._open_line())]
+                    self._execute([pack("UNLINK", *map(self._key, names)), *written, history], group.last_tid)
+                elif self._min_replicas or self._attempt_is_open:
+                    self._execute([], group.last_tid)
+
+            self._within_bound(attempt)
+            recent.done(latest, ())
+            self._recent = recent
+            self._opened = self._opened._replace(last_tid=group.last_tid)
+
     def last_tid(self) -> int:
         with self._lock:
             self._open_line()

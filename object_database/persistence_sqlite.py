@@ -147,6 +147,17 @@ class SqlitePersistence(Persistence):
             self._recent.done(latest, forgotten)
             self._opened = self._opened._replace(last_tid=group.last_tid)
 
+    def replace(self, group: Group) -> None:
+        with self._lock:
+            self._check_file()
+            recent = RecentSessions()
+            latest, _ = recent.plan(group.commits)
+            if not self._guarded(lambda: self._write(group, latest, [], new_history())):
+                return
+            recent.done(latest, ())
+            self._recent = recent
+            self._opened = self._opened._replace(last_tid=group.last_tid)
+
     def last_tid(self) -> int:
         with self._lock:
             self._check_file()
@@ -264,7 +275,14 @@ class SqlitePersistence(Persistence):
 
     # ---- writing
 
-    def _write(self, group: Group, latest: dict[bytes, tuple[int, int]], forgotten: list[bytes]) -> bool:
+    def _write(
+        self,
+        group: Group,
+        latest: dict[bytes, tuple[int, int]],
+        forgotten: list[bytes],
+        new_history: bytes | None = None,
+    ) -> bool:
+        """new_history: of a store that is to hold this group alone."""
         db = self._database()
         written = [each for each in group.rows if each[2] is not None]
         deleted = [each[:1] for each in group.rows if each[2] is None] if len(written) < len(group.rows) else []
@@ -272,6 +290,10 @@ class SqlitePersistence(Persistence):
         def change() -> bool:
             if not self._held().is_followed_by(group, str(self.path), self._opened):
                 return False
+            if new_history is not None:
+                for table in ("objects", "facts", "sessions"):
+                    db.execute(f"DELETE FROM {table}")
+                db.execute("UPDATE store SET history = ?", (new_history,))
             if written:
                 db.executemany(WRITE_ROW, written)
             if deleted:

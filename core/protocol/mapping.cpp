@@ -1,6 +1,9 @@
 #include "core/protocol/mapping.h"
 
+#include <map>
+
 #include "core/base/limits.h"
+#include "core/protocol/message_codec.h"
 
 namespace odb {
 
@@ -34,6 +37,43 @@ MappedType mapped(const TypeLayout& layout) {
     mapped.fields.push_back({field.name, field.type.text(), field.default_value});
   for (const IndexLayout& index : layout.indexes) mapped.indexes.push_back({index.name, index.fields, index.is_unique});
   return mapped;
+}
+
+Bytes encode_catalogue(std::span<const MappedType> types) {
+  Bytes out, bytes;
+  for (MappedType type : types) {
+    bytes.clear();
+    MessageEncoder encoder(bytes);
+    type.each(encoder);
+    put_varint(out, bytes.size());
+    out.append(bytes);
+  }
+  return out;
+}
+
+Result<std::vector<TypeLayout>> decode_catalogue(BytesView encoded) {
+  std::vector<MappedType> types;
+  std::map<std::string, TypeId> by_name;
+  for (Reader in(encoded); !in.at_end();) {
+    BytesView bytes = in.text();
+    MessageDecoder decoder(bytes);
+    types.emplace_back().each(decoder);
+    bool is_next = in.is_ok() && decoder.is_whole() && types.back().id.value == types.size();
+    if (!is_next) return protocol_error("type " + std::to_string(types.size()) + " of its catalogue cannot be read");
+    const MappedType& type = types.back();
+    if (!by_name.try_emplace(type.schema + "." + type.name, type.id).second)
+      return protocol_error(type.schema + "." + type.name + " is in its catalogue twice");
+  }
+  std::vector<TypeLayout> layouts;
+  for (const MappedType& type : types) {
+    Result<TypeLayout> layout = layout_of(type, [&](const std::string& name) {
+      auto known = by_name.find(name);
+      return known == by_name.end() ? TypeId{0} : known->second;
+    });
+    if (!layout.is_ok()) return layout.status();
+    layouts.push_back(std::move(layout.value()));
+  }
+  return layouts;
 }
 
 }  // namespace odb

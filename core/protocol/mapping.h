@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <span>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/protocol/messages.h"
@@ -13,5 +15,10 @@ namespace odb {
 /// be. `number_of` gives the type that a reference names, 0 for one that is not known.
 Result<TypeLayout> layout_of(const MappedType& type, const std::function<TypeId(const std::string&)>& number_of);
 MappedType mapped(const TypeLayout& layout);
+
+/// A catalogue as a store keeps it: (varint:size MappedType)*, types in the order of their numbers, which begin at 1.
+Bytes encode_catalogue(std::span<const MappedType> types);
+/// Back, with every reference resolved; kProtocol when it cannot be.
+Result<std::vector<TypeLayout>> decode_catalogue(BytesView encoded);
 
 }  // namespace odb

@@ -8,7 +8,6 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/protocol/mapping.h"
-#include "core/protocol/message_codec.h"
 
 namespace odb {
 namespace {
@@ -249,42 +248,21 @@ void Catalogue::extend(TypeId id, const TypeDefinition& type) {
 
 MappedType Catalogue::mapped(TypeId type) const { return odb::mapped(store_.table(type)->layout()); }
 
-// A list of types, in the order of their numbers: (varint:size MappedType)*
-
 Bytes Catalogue::encoded() const {
-  Bytes out, type;
-  for (uint32_t id = 1; id <= by_name_.size(); ++id) {
-    type.clear();
-    MessageEncoder encoder(type);
-    mapped(TypeId{id}).each(encoder);
-    put_varint(out, type.size());
-    out.append(type);
-  }
-  return out;
+  std::vector<MappedType> types;
+  for (uint32_t id = 1; id <= by_name_.size(); ++id) types.push_back(mapped(TypeId{id}));
+  return encode_catalogue(types);
 }
 
 Status Catalogue::restore(BytesView encoded) {
   ODB_CHECK(by_name_.empty());
-  std::vector<MappedType> types;
-  for (Reader in(encoded); !in.at_end();) {
-    BytesView bytes = in.text();
-    MessageDecoder decoder(bytes);
-    types.emplace_back().each(decoder);
-    bool is_next = in.is_ok() && decoder.is_whole() && types.back().id.value == types.size();
-    if (!is_next) return protocol_error("type " + std::to_string(types.size()) + " of its catalogue cannot be read");
-    const MappedType& type = types.back();
-    if (!by_name_.try_emplace(type.schema + "." + type.name, type.id).second)
-      return protocol_error(type.schema + "." + type.name + " is in its catalogue twice");
+  Result<std::vector<TypeLayout>> types = decode_catalogue(encoded);
+  if (!types.is_ok()) return types.status();
+  for (TypeLayout& type : types.value()) {
+    by_name_.emplace(type.qualified_name(), type.id);
+    store_.define({type.id, type.schema, type.name, {}, {}});
   }
-  for (const MappedType& type : types) store_.define({type.id, type.schema, type.name, {}, {}});
-  for (const MappedType& type : types) {
-    Result<TypeLayout> layout = layout_of(type, [&](const std::string& name) {
-      auto known = by_name_.find(name);
-      return known == by_name_.end() ? TypeId{0} : known->second;
-    });
-    if (!layout.is_ok()) return layout.status();
-    store_.define(std::move(layout.value()));
-  }
+  for (TypeLayout& type : types.value()) store_.define(std::move(type));
   return Status::ok();
 }
 

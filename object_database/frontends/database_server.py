@@ -20,8 +20,10 @@ from object_database.errors import (
     StoreBehindError,
     StoreUnavailableError,
 )
-from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
+from object_database.persistence import Persistence
+from object_database.store_options import add_store_options, is_default_store, store_of
 from object_database.util import sslContextFromCertPathOrNone
+from object_database.util_progress import Progress
 
 EXAMPLES = """\
 examples:
@@ -35,9 +37,9 @@ command line, where other users of the machine can see it. SIGINT (Ctrl-C) and S
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "database_server.py") -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="database_server.py",
+        prog=prog,
         description="Serve an object database over TLS.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -54,14 +56,7 @@ def parser() -> argparse.ArgumentParser:
     )
     stores = made.add_argument_group("where objects live (without any of these: redis on this machine, port 6379)")
     stores.add_argument("--inmem", action="store_true", help="in memory only: they are gone at the end")
-    stores.add_argument(
-        "--data-dir", metavar="DIR", type=Path, help="in a file in this directory, which is made if needed"
-    )
-    stores.add_argument("--redis_host", metavar="HOST", help="in redis on this host")
-    stores.add_argument("--redis_port", metavar="PORT", type=int, help="in redis on this port")
-    stores.add_argument(
-        "--redis-url", metavar="URL", help="in redis: redis://user:password@host:port/db, rediss:// for TLS"
-    )
+    add_store_options(stores)
     stores.add_argument(
         "--take-over", action="store_true", help="take the store from a live server, which can then write no more"
     )
@@ -104,47 +99,13 @@ def token_of(options: argparse.Namespace) -> str:
 _HEALTH_S = 2.0  # how often the server's state is looked at; a supervisor hears of an internal error so soon
 
 
-def store_of(options: argparse.Namespace) -> Persistence | None:
+def store_named(options: argparse.Namespace) -> Persistence | None:
     """The store that the options name; None for memory only. Raises ValueError with a sentence for the user."""
-    has_redis = any(each is not None for each in (options.redis_host, options.redis_port, options.redis_url))
-    if options.inmem + (options.data_dir is not None) + has_redis > 1:
+    if not options.inmem:
+        return store_of(options)
+    if not is_default_store(options):
         raise ValueError("objects live in one place: --inmem, --data-dir or redis, not several of them")
-    if options.inmem:
-        return None
-    if options.data_dir is not None:
-        try:
-            options.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"the data directory cannot be made: {error}") from error
-        return SqlitePersistence(str(options.data_dir / "objects.sqlite"))
-    if options.redis_url is not None:
-        if options.redis_host is not None or options.redis_port is not None:
-            raise ValueError("give --redis-url, or --redis_host and --redis_port, not both")
-        return RedisPersistence(url=options.redis_url)
-    return RedisPersistence(host=options.redis_host, port=options.redis_port)
-
-
-class Progress:
-    """Says how loading goes: a line that changes on a terminal, one line at the end elsewhere."""
-
-    def __init__(self) -> None:
-        self._said_at = 0.0
-        self._is_terminal = sys.stderr.isatty()
-
-    def __call__(self, loaded: int, count: int, seconds: float) -> None:
-        is_last = loaded >= count
-        if not (is_last or (self._is_terminal and seconds - self._said_at >= 0.2)):
-            return
-        self._said_at = seconds
-        rate = loaded / max(seconds, 1e-6)
-        left = "" if is_last else f", {(count - loaded) / max(rate, 1.0):.0f} s left"
-        line = f"loading: {loaded:,} of {count:,} objects, {rate:,.0f}/s{left}"
-        print(
-            f"\r\x1b[K{line}" if self._is_terminal else line,
-            end="\n" if is_last or not self._is_terminal else "",
-            file=sys.stderr,
-            flush=True,
-        )
+    return None
 
 
 def serve(server: TcpServer, store: str, stop: threading.Event) -> None:
@@ -166,14 +127,14 @@ def say(line: str) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - else the interpreter complains when it ends
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, prog: str = "database_server.py") -> int:
+    options = parser(prog).parse_args(arguments)
     try:
         token = token_of(options)
         if not 0 <= options.port <= 65535:
             raise ValueError(f"a port is a number from 0 to 65535, not {options.port}")
         certificate = sslContextFromCertPathOrNone(options.ssl_path)
-        store = store_of(options)
+        store = store_named(options)
         server = TcpServer(
             options.host,
             options.port,
@@ -189,8 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             serve(server, "memory" if store is None else store.describe(), stop)
         except StoreUnavailableError as error:
-            is_default = not any((options.redis_host, options.redis_port, options.redis_url, options.data_dir))
-            if not is_default or server.store_lost is not None:
+            if not is_default_store(options) or server.store_lost is not None:
                 raise
             raise ValueError(
                 f"no redis answers on this machine ({error}): start one, or name another store with --redis_host, "

@@ -100,6 +100,35 @@ def test_a_new_store_is_empty_and_has_a_history(make: Make) -> None:
     assert store.last_tid() == 0
 
 
+def test_what_replaces_a_store_is_all_that_is_in_it_and_begins_a_new_history(make: Make) -> None:
+    store = make()
+    old = store.open()
+    store.apply(
+        Group(1, 0, 5, [(7, 1, b"seven"), (8, 2, b"eight")], {"catalogue": b"c", "x": b""}, [(b"s" * 16, 5, 4)])
+    )
+    store.replace(Group(1, 5, 6, [(8, 3, b"EIGHT"), (9, 1, b"nine")], {"catalogue": b"d"}, [(b"t" * 16, 1, 2)]))
+    store.apply(Group(1, 6, 7, [(9, 1, b"NINE")]))
+    store.close()
+    new = store.open()
+    assert new.history != old.history
+    assert new[1:] == (2, 7, {"catalogue": b"d"}, 2, {b"t" * 16: (1, 2)})
+    assert rows_of(store) == {8: (3, b"EIGHT"), 9: (1, b"NINE")}
+
+
+def test_who_was_taken_over_replaces_nothing(make: Make) -> None:
+    first, second = make(), make()
+    first.open()
+    first.apply(Group(1, 0, 1, [(7, 1, b"seven")]))
+    state = second.open(take_over=True)
+    with pytest.raises(FencedError):
+        first.replace(Group(1, 1, 2, []))
+    with pytest.raises(InvalidArgumentError, match="nothing was done"):
+        second.replace(Group(2, 0, 2, []))
+    second.close()
+    assert second.open().history == state.history
+    assert rows_of(second) == {7: (1, b"seven")}
+
+
 def test_no_two_stores_have_the_same_history(tmp_path: Path) -> None:
     first, second = SqlitePersistence(tmp_path / "a"), InMemoryPersistence()
     with first, second:
@@ -566,5 +595,5 @@ def test_errors_of_stores_are_one_family() -> None:
     from object_database import errors
 
     names = [name for name in errors.__all__ if name.startswith("Store") or name == "FencedError"]
-    assert len(names) == 8
+    assert len(names) == 9
     assert all(issubclass(getattr(errors, name), StoreError) for name in names)

@@ -53,6 +53,7 @@ PYTHON_FLOORS = {
     "util_certificates": 2,
     "util_logging": 2,
     "util_text": 2,
+    "util_progress": 2,
     "util": 3,
     "algebra": 2,
     "identity": 2,
@@ -73,6 +74,8 @@ PYTHON_FLOORS = {
     "persistence_sqlite": 4,
     "persistence": 5,
     "store_keeper": 6,
+    "store_options": 6,
+    "store_readers": 6,
     "database_connection": 6,
     "reactor": 7,
     "server": 7,
@@ -82,8 +85,8 @@ PYTHON_FLOORS = {
     "test_util": 10,
     "testing": 10,
     "frontends": 10,
-    "cli": 10,
-    "__main__": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 
 

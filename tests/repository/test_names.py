@@ -79,6 +79,7 @@ PUBLIC = {
         "StoreUnavailableError",
         "StoreBehindError",
         "StoreFormatError",
+        "StoreMovedError",
         "StoreCorruptError",
     ],
     "object_database.persistence": [
@@ -123,6 +124,7 @@ PUBLIC = {
         "sort_by_value",
     ],
     "object_database.frontends.database_server": ["main"],
+    "object_database.cli": ["main"],
 }
 
 

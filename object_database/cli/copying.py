@@ -1,0 +1,208 @@
+"""backup and restore, and what import has in common with them.
+
+A backup is a store in one SQLite file, so it can be looked at, checked, exported, and restored into a store of any kind. It has
+no history of its own (D12): whoever opens it first, after a restore or put into a data directory by hand, gives it one. The fact
+"origin" tells where it comes from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from object_database import _core
+from object_database.errors import StoreError, StoreMovedError
+from object_database.persistence import Group, Persistence, SqlitePersistence
+from object_database.store_options import store_of
+from object_database.store_readers import Content, SqliteReader, StoreReader, reader_of
+from object_database.util_progress import Progress
+
+__all__ = ["ATTEMPTS", "Row", "backup", "fill", "load_into_core", "origin_of", "restore", "whole_file"]
+
+ATTEMPTS = 3  # to read a redis between two commits
+
+Row = tuple[int, int, bytes]  # object id, type number, row
+
+_BESIDE = ("", "-wal", "-shm", "-journal", ".owner")  # what SQLite and SqlitePersistence put beside a file
+
+
+# ---- backup
+
+
+def backup(options: argparse.Namespace) -> int:
+    with whole_file(options.dest, options.overwrite) as path:
+        content = try_again(lambda: _copy(reader_of(store_of(options, makes_directory=False)), path))
+        _make_backup(path, content)
+    print(f"{options.dest}: {content.object_count:,} objects at transaction {content.last_tid}")
+    return 0
+
+
+def try_again(work: Callable[[], Content]) -> Content:
+    """Do it until nobody writes meanwhile, ATTEMPTS times at most."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return work()
+        except StoreMovedError:
+            continue
+    return work()
+
+
+def _copy(unopened: StoreReader, path: Path) -> Content:
+    _remove(path)  # what an attempt before this one left
+    _make(path)
+    with unopened as reader, Progress("copying", "pages" if isinstance(unopened, SqliteReader) else "objects") as said:
+        content = reader.content
+        if isinstance(reader, SqliteReader):
+            reader.copy_to(path, said)
+            return content
+        with SqlitePersistence(path) as store:
+            epoch, copied = store.open().epoch, 0
+            for batch in reader.rows():
+                store.apply(Group(epoch, 0, 0, batch))
+                copied += len(batch)
+                said(copied, max(copied, content.object_count))
+            store.apply(Group(epoch, 0, content.last_tid, (), content.facts, commits_of(content)))
+        reader.confirm()
+        return content
+
+
+def commits_of(content: Content) -> list[tuple[bytes, int, int]]:
+    oldest_first = sorted(content.sessions.items(), key=lambda each: each[1][1])
+    return [(session, seq, tid) for session, (seq, tid) in oldest_first]
+
+
+def _make_backup(path: Path, content: Content) -> None:
+    import sqlite3
+
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = DELETE")  # one file, which opening turns into one with a log again
+        db.execute("BEGIN")
+        db.execute("UPDATE store SET history = NULL, token = ''")
+        if content.history:  # else it is a copy of a copy, whose origin is known
+            db.execute("INSERT OR REPLACE INTO facts VALUES ('origin', ?)", (origin_of(content),))
+        db.execute("COMMIT")
+    finally:
+        db.close()
+
+
+def origin_of(content: Content) -> bytes:
+    """What the fact "origin" says, for people."""
+    made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return json.dumps({"history": content.history.hex(), "tid": content.last_tid, "copied": made}).encode()
+
+
+@contextmanager
+def whole_file(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A name to write to, beside `path`; it becomes `path` at the end, or vanishes when the block raises."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory: name a file in it")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} is there already: give --overwrite to replace it, or name another file")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no directory {path.parent}")
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        _make(partial)
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+        _sync(path.parent)
+    finally:
+        _remove(partial)
+
+
+def _make(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+
+
+def _remove(path: Path) -> None:
+    for suffix in _BESIDE:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# ---- restore
+
+
+def restore(options: argparse.Namespace) -> int:
+    target = store_of(options)
+    rows: list[Row] = []
+    with SqliteReader(SqlitePersistence(options.source)) as reader, Progress("reading") as said:
+        if isinstance(target, SqlitePersistence) and target.path.exists() and target.path.samefile(reader.path):
+            raise ValueError(f"{reader.path} is that very store")
+        content = reader.content
+        for batch in reader.rows():
+            rows += batch
+            said(len(rows), content.object_count)
+    fill(target, content, rows, options.overwrite)
+    print(f"{len(rows):,} objects of transaction {content.last_tid} are in {reader_of(target).where}")
+    return 0
+
+
+def fill(store: Persistence, content: Content, rows: Sequence[Row], overwrite: bool) -> None:
+    """Make this the whole content of a store, under a new history (D12), at once or not at all.
+
+    Identities and transaction ids of both, the old content and the new one, stay reserved.
+    """
+    state = store.open()
+    try:
+        if (state.object_count or state.last_tid) and not overwrite:
+            raise StoreError(
+                f"the store is not empty: it has {state.object_count:,} objects and ends at transaction {state.last_tid}; "
+                "give --overwrite to replace all of it, or name another one"
+            )
+        last_tid = max(state.last_tid, content.last_tid)
+        given = [
+            _core.read_reservations(facts["reservations"])
+            for facts in (state.facts, content.facts)
+            if "reservations" in facts
+        ]
+        _verify(content, rows)
+        highest = [max(each) for each in zip((last_tid, 0, 0), *given, strict=True)]
+        facts = {**content.facts, "reservations": _core.write_reservations(*highest)}
+        with Progress("writing") as said:
+            store.replace(Group(state.epoch, state.last_tid, last_tid, rows, facts, commits_of(content)))
+            said(len(rows), len(rows))
+    finally:
+        store.close()
+
+
+def _verify(content: Content, rows: Sequence[Row]) -> None:
+    """Before anything is replaced: that a server starts from it. Raises ServerError or InternalError."""
+
+    def batches() -> Iterator[list[Row]]:
+        for start in range(0, len(rows), 10_000):
+            yield list(rows[start : start + 10_000])
+
+    with Progress("checking") as said:
+        load_into_core(content, batches(), said)
+
+
+def load_into_core(content: Content, batches: Iterator[list[Row]], on_progress: Callable[[int, int], object]) -> None:
+    """What a server does when it starts, and then the check of every invariant."""
+    core = _core.start_server(
+        "nobody", _core.HEARTBEAT_S, durable=(content.history or bytes(16), content.last_tid, dict(content.facts))
+    )
+    try:
+        loaded = 0
+        for batch in batches:
+            core.load(batch)
+            loaded += len(batch)
+            on_progress(loaded, max(loaded, content.object_count))
+        core.loaded()
+        core.check()
+    finally:
+        core.stop()

@@ -1,0 +1,265 @@
+"""export and import: a store as JSON lines.
+
+    {"format": "object_database", "version": 1, "history": ..., "tid": ..., "objects": ..., "reservations": ..., "catalogue": ...}
+    {"type": "shop.Order", "id": 100000064, "fields": {"number": 5, "by": {"ref": "shop.Customer", "id": 100000001}}}
+
+JSON has no word for some values. What stands alone in braces: {"ref": type, "id": object}, {"bytes": base64},
+{"float": "nan" | "inf" | "-inf"}, and {"int": "9007199254740993"} beyond 2**53, where many programs read another number.
+A field that is missing has the default of the catalogue. Every value comes back bit by bit; the types' numbers are their
+places in the catalogue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from object_database import _core
+from object_database.cli.copying import Row, fill, origin_of, try_again, whole_file
+from object_database.errors import ObjectDatabaseError
+from object_database.identity import IDENTITY_BLOCK_SIZE
+from object_database.store_options import store_of
+from object_database.store_readers import Content, StoreReader, reader_of
+from object_database.util_progress import Progress
+
+__all__ = ["export_lines", "import_lines", "read_lines", "read_value", "write_value"]
+
+FORMAT = "object_database"
+VERSION = 1
+_INT_MAX = 1 << 53
+_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+# ---- export
+
+
+def export_lines(options: argparse.Namespace) -> int:
+    def unopened() -> StoreReader:
+        return reader_of(store_of(options, makes_directory=False))
+
+    if options.file == "-":
+        _write(unopened(), sys.stdout)
+        sys.stdout.flush()
+        return 0
+    with whole_file(Path(options.file), options.overwrite) as path:
+
+        def attempt() -> Content:
+            with path.open("w", encoding="utf-8", newline="\n") as out:
+                return _write(unopened(), out)
+
+        content = try_again(attempt)
+    print(f"{options.file}: {content.object_count:,} objects at transaction {content.last_tid}")
+    return 0
+
+
+def _write(unopened: StoreReader, out: TextIO) -> Content:
+    with unopened as reader, Progress("exporting") as said:
+        content = reader.content
+        types = _core.read_catalogue(content.facts.get("catalogue", b""))
+        described = types.described()
+        names = [f"{schema}.{name}" for schema, name, _, _ in described]
+        out.write(_line(_header(content, described, names)))
+        done = 0
+        for batch in reader.rows():
+            for object_id, number, row in batch:
+                try:
+                    values = types.decode_row(number, row)
+                except ObjectDatabaseError as error:
+                    raise type(error)(f"object {object_id} {error}") from None
+                fields = {field: write_value(value, names) for field, value in values.items()}
+                out.write(_line({"type": names[number - 1], "id": object_id, "fields": fields}))
+            done += len(batch)
+            said(done, max(done, content.object_count))
+        reader.confirm()
+        return content
+
+
+def _header(content: Content, described: list[Any], names: list[str]) -> dict[str, Any]:
+    reserved = _core.read_reservations(content.facts["reservations"]) if "reservations" in content.facts else (0, 0, 0)
+    catalogue = [
+        {
+            "schema": schema,
+            "name": name,
+            "fields": [
+                {"name": field, "type": text, "default": write_value(default, names)} for field, text, default in fields
+            ],
+            "indexes": [
+                {"name": index, "fields": [fields[number][0] for number in numbers], "unique": is_unique}
+                for index, numbers, is_unique in indexes
+            ],
+        }
+        for schema, name, fields, indexes in described
+    ]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "history": content.history.hex(),
+        "tid": content.last_tid,
+        "objects": content.object_count,
+        "reservations": dict(zip(("transactions", "blocks", "identities"), reserved, strict=True)),
+        "catalogue": catalogue,
+    }
+
+
+def _line(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def write_value(value: Any, names: list[str]) -> Any:
+    """A value as JSON has it. names: of the types, by number - 1."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _INT_MAX:
+        return {"int": str(value)}
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, tuple):
+        return {"ref": names[value[0] - 1], "id": value[1]}
+    return value
+
+
+def read_value(value: Any, numbers: dict[str, int]) -> Any:
+    """The other direction. Raises ValueError."""
+    if not isinstance(value, dict):
+        if isinstance(value, list):
+            raise ValueError("a list is no value")
+        return value
+    found = value.keys()
+    if found == {"ref", "id"}:
+        if value["ref"] not in numbers:
+            raise ValueError(f"a reference to {value['ref']!r}, which is not in the catalogue")
+        return numbers[value["ref"]], value["id"]
+    word = next(iter(value.values()), None)
+    if len(found) == 1 and isinstance(word, str):
+        if "bytes" in found:
+            return base64.b64decode(word, validate=True)
+        if "int" in found:
+            return int(word)
+        if "float" in found and word in _FLOATS:
+            return _FLOATS[word]
+    raise ValueError(f"{json.dumps(value)[:100]} is no value")
+
+
+# ---- import
+
+
+def import_lines(options: argparse.Namespace) -> int:
+    target = store_of(options)
+    if options.file == "-":
+        content, rows = read_lines(sys.stdin, "stdin")
+    else:
+        with open(options.file, encoding="utf-8", newline="\n") as lines:
+            content, rows = read_lines(lines, options.file)
+    fill(target, content, rows, options.overwrite)
+    print(f"{len(rows):,} objects of transaction {content.last_tid} are in {reader_of(target).where}")
+    return 0
+
+
+def read_lines(lines: Iterable[str], where: str) -> tuple[Content, list[Row]]:
+    """Raises ValueError that names the line."""
+    number = 0
+
+    def each() -> Iterator[dict[str, Any]]:
+        nonlocal number
+        for number, line in enumerate(lines, 1):  # noqa: B007 - it is for the message below
+            found = json.loads(line, parse_constant=_no_constant)
+            if not isinstance(found, dict):
+                raise ValueError("it is no object of JSON")
+            yield found
+
+    try:
+        parsed = each()
+        header = next(parsed, None)
+        if header is None:
+            number = 1
+            raise ValueError("the file is empty")
+        content, types, numbers = _read_header(header)
+        rows: list[Row] = []
+        seen: set[int] = set()
+        with Progress("reading") as said:
+            for found in parsed:
+                rows.append(_read_object(found, types.encode_row, numbers, seen))
+                if len(rows) % 10_000 == 0:
+                    said(len(rows), max(content.object_count, len(rows) + 1))
+            if len(rows) != content.object_count:
+                raise ValueError(
+                    f"the file ends here with {len(rows):,} objects, and began with {content.object_count:,}: it is cut off, "
+                    'or "objects" in its first line is to be changed'
+                )
+            said(len(rows), len(rows))
+    except (ObjectDatabaseError, ValueError, RecursionError) as error:
+        raise ValueError(f"{where}, line {number}: {error}") from None
+    return _with_reservations(content, seen), rows
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f'{word} is not JSON: {{"float": "{word.lower()}"}}, perhaps')
+
+
+def _read_header(header: dict[str, Any]) -> tuple[Content, Any, dict[str, int]]:
+    if header.get("format") != FORMAT:
+        raise ValueError("this is no export of object_database")
+    if header.get("version") != VERSION:
+        raise ValueError(f"version {header.get('version')} of the format, and this release reads {VERSION}")
+    try:
+        given = header["catalogue"]
+        numbers = {f"{each['schema']}.{each['name']}": place for place, each in enumerate(given, 1)}
+        described = []
+        for each in given:
+            places = {field["name"]: place for place, field in enumerate(each["fields"])}
+            fields = [(f["name"], f["type"], read_value(f["default"], numbers)) for f in each["fields"]]
+            indexes = [(i["name"], [places[name] for name in i["fields"]], i["unique"]) for i in each["indexes"]]
+            described.append((each["schema"], each["name"], fields, indexes))
+        catalogue = _core.write_catalogue(described)
+        reserved = header["reservations"]
+        facts = {
+            "catalogue": catalogue,
+            "reservations": _core.write_reservations(
+                max(reserved["transactions"], header["tid"]), reserved["blocks"], reserved["identities"]
+            ),
+        }
+        content = Content(1, bytes.fromhex(header["history"]), 0, header["tid"], facts, header["objects"], {})
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"the first line is not what export writes: {type(error).__name__}: {error}") from None
+    if content.history:
+        content.facts["origin"] = origin_of(content)
+    return content, _core.read_catalogue(catalogue), numbers
+
+
+def _read_object(
+    found: dict[str, Any], encode: Callable[[int, dict[str, Any]], bytes], numbers: dict[str, int], seen: set[int]
+) -> Row:
+    if found.keys() != {"type", "id", "fields"} or not isinstance(found["fields"], dict):
+        raise ValueError('an object is {"type": ..., "id": ..., "fields": {...}}')
+    number, object_id = numbers.get(found["type"]), found["id"]
+    if number is None:
+        raise ValueError(f"type {found['type']!r} is not in the catalogue")
+    if type(object_id) is not int or not 0 < object_id < 1 << 63:
+        raise ValueError(f"{object_id!r} is no id of an object")
+    if object_id in seen:
+        raise ValueError(f"object {object_id} is there twice")
+    seen.add(object_id)
+    values = {}
+    for field, value in found["fields"].items():
+        try:
+            values[field] = read_value(value, numbers)
+        except ValueError as error:
+            raise ValueError(f"{found['type']}.{field}: {error}") from None
+    return object_id, number, encode(number, values)
+
+
+def _with_reservations(content: Content, ids: set[int]) -> Content:
+    """Whatever people have added to the file: no identity that it has may be given to somebody else."""
+    transactions, blocks, identities = _core.read_reservations(content.facts["reservations"])
+    if ids:
+        blocks = max(blocks, max(ids) // IDENTITY_BLOCK_SIZE)
+        identities = max(identities, max((each for each in ids if each < IDENTITY_BLOCK_SIZE), default=0))
+    return content._replace(
+        facts={**content.facts, "reservations": _core.write_reservations(transactions, blocks, identities)}
+    )

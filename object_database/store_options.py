@@ -1,0 +1,51 @@
+"""How a command line names a store: the same for the server and for the tools."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
+from object_database.persistence_sqlite import FILE_NAME
+
+__all__ = ["add_store_options", "is_default_store", "store_of"]
+
+
+def add_store_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--data-dir", metavar="DIR", type=Path, help=f"in a file in this directory, {FILE_NAME}")
+    group.add_argument("--redis_host", metavar="HOST", help="in redis on this host")
+    group.add_argument("--redis_port", metavar="PORT", type=int, help="in redis on this port")
+    group.add_argument(
+        "--redis-url",
+        metavar="URL",
+        help="in redis: redis://user:password@host:port/db, rediss:// for TLS, unix:// for a socket",
+    )
+
+
+def is_default_store(options: argparse.Namespace) -> bool:
+    """Whether nobody said where objects live: redis on this machine, then."""
+    return options.data_dir is None and not any((options.redis_host, options.redis_port, options.redis_url))
+
+
+def store_of(options: argparse.Namespace, makes_directory: bool = True) -> Persistence:
+    """The store that the options name. Raises ValueError with a sentence for the user.
+
+    Args: makes_directory: of --data-dir, if it is not there; else that is an error.
+    """
+    has_redis = any(each is not None for each in (options.redis_host, options.redis_port, options.redis_url))
+    if options.data_dir is not None:
+        if has_redis:
+            raise ValueError("objects live in one place: --data-dir or redis, not both")
+        if makes_directory:
+            try:
+                options.data_dir.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ValueError(f"the data directory cannot be made: {error}") from error
+        elif not options.data_dir.is_dir():
+            raise ValueError(f"there is no directory {options.data_dir}")
+        return SqlitePersistence(str(options.data_dir / FILE_NAME))
+    if options.redis_url is not None:
+        if options.redis_host is not None or options.redis_port is not None:
+            raise ValueError("give --redis-url, or --redis_host and --redis_port, not both")
+        return RedisPersistence(url=options.redis_url)
+    return RedisPersistence(host=options.redis_host, port=options.redis_port)

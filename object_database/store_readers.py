@@ -1,0 +1,291 @@
+"""Reading a store as it is, without taking it from the server that has it: for the tools.
+
+    with reader_of(store) as reader:
+        reader.content                       what stands beside the objects, at one transaction
+        for batch in reader.rows(): ...      every object at that transaction
+        reader.confirm()                     raises when what was read is not one state after all
+
+An SQLite file is read in one transaction: whatever is committed meanwhile is not seen, and costs the log its size until the
+reader is closed. Redis has nothing of the kind for keys of any size, so its reader watches the key that every group writes, and
+confirm() tells whether one was written while it read.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from object_database.errors import (
+    StoreCorruptError,
+    StoreError,
+    StoreFormatError,
+    StoreMovedError,
+    StoreUnavailableError,
+)
+from object_database.persistence import Batch, Persistence, RedisPersistence, SqlitePersistence
+from object_database.persistence_owner import Owner
+from object_database.persistence_redis import FORMAT, _Again
+from object_database.persistence_redis_line import Line, Lost
+from object_database.persistence_sqlite import translated
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["Content", "RedisReader", "SqliteReader", "StoreReader", "reader_of"]
+
+_COPY_PAGES = 2_048  # of a backup between two looks at the keyboard
+
+
+class Content(NamedTuple):
+    """What a store holds beside its objects."""
+
+    format: int
+    history: bytes  # empty in a backup: the server that opens it makes a new one (D12)
+    epoch: int
+    last_tid: int
+    facts: dict[str, bytes]
+    object_count: int
+    sessions: dict[bytes, tuple[int, int]]  # session -> seq, tid
+
+
+class StoreReader(ABC):
+    """One state of a store. Thread safety: one thread."""
+
+    where: str
+    content: Content
+
+    @abstractmethod
+    def __enter__(self) -> StoreReader:
+        """Raises: StoreFormatError: it is no store, or a newer one.  StoreUnavailableError, StoreCorruptError."""
+
+    @abstractmethod
+    def __exit__(self, *exception: object) -> None: ...
+
+    @abstractmethod
+    def rows(self) -> Iterator[Batch]:
+        """[(object id, type number, row)]"""
+
+    @abstractmethod
+    def owner(self) -> Owner | None:
+        """The server that has the store now; None when there is none."""
+
+    @abstractmethod
+    def findings(self) -> Iterator[str]:
+        """What is wrong with it as far as the store itself can tell."""
+
+    def confirm(self) -> None:
+        """Raises StoreMovedError when it was written to since it was opened for reading."""
+        return
+
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """Type number -> objects, bytes of their rows."""
+        found: dict[int, tuple[int, int]] = {}
+        for batch in self.rows():
+            for _, number, row in batch:
+                count, size = found.get(number, (0, 0))
+                found[number] = count + 1, size + len(row)
+        return found
+
+
+def reader_of(store: Persistence) -> StoreReader:
+    """REQUIRES: store is not open."""
+    if isinstance(store, SqlitePersistence):
+        return SqliteReader(store)
+    if isinstance(store, RedisPersistence):
+        return RedisReader(store)
+    raise StoreError(f"{store.describe()}: this kind of store has no reader")
+
+
+class SqliteReader(StoreReader):
+    def __init__(self, store: SqlitePersistence):
+        self._store = store
+        self.path: Path = store.path
+        self.where = str(store.path)
+        self._db: sqlite3.Connection | None = None
+
+    def __enter__(self) -> SqliteReader:
+        import sqlite3
+
+        if not self.path.is_file():
+            raise StoreFormatError(f"there is no store {self.path}")
+
+        def read() -> None:
+            self._db = db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            db.execute("BEGIN")
+            number = self._store._check_format(db)
+            if number == 0:
+                raise StoreFormatError(f"{self.path} holds no store")
+            found = db.execute("SELECT history, epoch, last_tid FROM store").fetchone()
+            if found is None:
+                raise StoreCorruptError(f"{self.path}: table store is empty")
+            sessions = db.execute("SELECT session, seq, tid FROM sessions").fetchall()
+            self.content = Content(
+                number,
+                found[0] or b"",
+                found[1],
+                found[2],
+                dict(db.execute("SELECT name, value FROM facts").fetchall()),
+                db.execute("SELECT COUNT(*) FROM objects").fetchone()[0],
+                {session: (seq, tid) for session, seq, tid in sessions},
+            )
+            words = [self.content.history, *self.content.facts.values(), *self.content.sessions]
+            numbers = [self.content.epoch, self.content.last_tid]
+            numbers += [number for outcome in self.content.sessions.values() for number in outcome]
+            if any(type(each) is not bytes for each in words) or any(type(each) is not int for each in numbers):
+                raise StoreCorruptError(f"{self.path}: somebody wrote to its tables what does not belong there")
+
+        try:
+            self._guarded(read)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def rows(self) -> Iterator[Batch]:
+        cursor = self._ask("SELECT id, type, row FROM objects")
+        while batch := self._guarded(lambda: cursor.fetchmany(2_000)):
+            for object_id, number, row in batch:
+                if type(row) is not bytes or type(number) is not int or not 0 <= number < 1 << 32:
+                    raise StoreCorruptError(f"{self.path}: object {object_id} is no row: somebody wrote to the file")
+            yield batch
+
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        found = self._ask("SELECT type, COUNT(*), SUM(LENGTH(row)) FROM objects GROUP BY type ORDER BY type")
+        return {number: (count, size) for number, count, size in self._guarded(found.fetchall)}
+
+    def owner(self) -> Owner | None:
+        """The kernel knows who holds the lock; asking by locking would keep a server out that starts now."""
+        try:
+            owner = Owner.from_json(Path(f"{self.path}.owner").read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            return None
+        return None if owner.pid == 0 or owner.is_gone() else owner
+
+    def findings(self) -> Iterator[str]:
+        for (line,) in self._guarded(self._ask("PRAGMA integrity_check").fetchall):
+            if line != "ok":
+                yield f"the file is damaged: {line}"
+        count = self._guarded(self._ask("SELECT COUNT(*) FROM store").fetchone)[0]
+        if count != 1:
+            yield f"table store has {count} rows, and must have one"
+
+    def copy_to(self, path: Path, on_progress: Callable[[int, int], object]) -> None:
+        """The same state as a new file, page by page. on_progress(pages, of how many)."""
+        import sqlite3
+
+        def copy() -> None:
+            target = sqlite3.connect(path, isolation_level=None)
+            try:
+                target.execute("PRAGMA synchronous = OFF")  # it is brought to the disk as a whole, behind the last page
+                self._database().backup(
+                    target, pages=_COPY_PAGES, progress=lambda _, left, count: on_progress(count - left, count)
+                )
+            finally:
+                target.close()
+
+        self._guarded(copy)
+
+    def _database(self) -> sqlite3.Connection:
+        assert self._db is not None
+        return self._db
+
+    def _ask(self, statement: str) -> Any:
+        return self._guarded(lambda: self._database().execute(statement))
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        import sqlite3
+
+        try:
+            return work()
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+
+class RedisReader(StoreReader):
+    def __init__(self, store: RedisPersistence):
+        self._store = store
+        self.where = store._where
+
+    def __enter__(self) -> RedisReader:
+        store = self._store
+        store._line = Line(store._where, store._make_connection)
+        try:
+            names = [store._key(name) for name in ("meta", "facts", "sessions")]
+            replies = self._ask(("WATCH", names[0]), *(("HGETALL", name) for name in names))
+            meta, facts, sessions = ({each[i]: each[i + 1] for i in range(0, len(each), 2)} for each in replies[1:])
+            if not meta:
+                raise StoreFormatError(f"{self.where}: there is no store")
+            held = store._held_of({name.decode(): value for name, value in meta.items()}, has_objects=True)
+            outcomes = {session: value.split() for session, value in sessions.items()}
+            types = store._types(store._open_line())
+            self.content = Content(
+                FORMAT,
+                bytes.fromhex(meta.get(b"history", b"").decode()),
+                held.epoch,
+                held.last_tid,
+                {name.decode(): value for name, value in facts.items()},
+                sum(self._ask(*(("HLEN", store._key(f"objects:{number}")) for number in types))),
+                {session: (int(seq), int(tid)) for session, (seq, tid) in outcomes.items()},
+            )
+        except (Lost, _Again) as error:
+            self.__exit__()
+            raise StoreUnavailableError(f"{self.where} gives no answer: {error}") from error
+        except ValueError as error:
+            self.__exit__()
+            if isinstance(error, StoreError):
+                raise
+            raise StoreCorruptError(f"{self.where}: somebody wrote to its keys: {error}") from error
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._store.close()
+
+    def rows(self) -> Iterator[Batch]:
+        try:
+            yield from self._store.load()
+        except (Lost, _Again) as error:
+            raise StoreUnavailableError(f"{self.where} gives no answer: {error}") from error
+        except StoreCorruptError:
+            self.confirm()  # numbers that do not agree: because somebody commits, or because they are wrong
+            raise
+
+    def owner(self) -> Owner | None:
+        words = self._ask(("GET", self._store._key("owner")))[0]
+        owner = None if words is None else Owner.from_json(words.decode("utf-8", "replace"))
+        return None if owner is None or owner.is_gone() else owner
+
+    def findings(self) -> Iterator[str]:
+        line = self._store._open_line()
+        known = {self._store._key(f"objects:{number}").encode() for number in self._store._types(line)}
+        cursor = b"0"
+        pattern = self._store._key("objects:*")
+        while True:
+            cursor, keys = self._ask(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))[0]
+            for key in set(keys) - known:
+                yield f"{key.decode('utf-8', 'replace')} is not named in {self._store._key('types')}"
+            if cursor == b"0":
+                return
+
+    def confirm(self) -> None:
+        if self._ask(("MULTI",), ("PING",), ("EXEC",))[-1] is None:
+            raise StoreMovedError(
+                f"{self.where} was written to while it was read, so what was read is the state at no transaction: "
+                "do it when nobody commits, or with the server stopped; redis itself copies a store that is in use, "
+                "with BGSAVE"
+            )
+
+    def _ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
+        try:
+            return [self._store._checked(reply) for reply in self._store._open_line().ask(*commands)]
+        except (Lost, _Again) as error:
+            raise StoreUnavailableError(f"{self.where} gives no answer: {error}") from error

@@ -1,0 +1,118 @@
+"""Reading a store beside the server that has it: one state, or an error that says it was none."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from object_database.errors import StoreCorruptError, StoreError, StoreFormatError, StoreMovedError
+from object_database.persistence import Group, InMemoryPersistence, Persistence, RedisPersistence, SqlitePersistence
+from object_database.store_readers import StoreReader, reader_of
+from tests.redis_process import RedisProcess
+
+
+@pytest.fixture(scope="module")
+def redis_process() -> Iterator[RedisProcess]:
+    with tempfile.TemporaryDirectory(prefix="odb") as directory:
+        process = RedisProcess(Path(directory))
+        yield process
+        process.kill()
+
+
+def in_redis(process: RedisProcess) -> RedisPersistence:
+    return RedisPersistence(url=process.url, lease_s=0.3)
+
+
+def served(store: Persistence) -> Persistence:
+    """As a server has it that has committed once."""
+    store.open()
+    store.apply(Group(1, 0, 4, [(7, 1, b"seven"), (8, 2, b"eight")], {"catalogue": b"c"}, [(b"s" * 16, 5, 4)]))
+    return store
+
+
+def rows_of(reader: StoreReader) -> list[tuple[int, int, bytes]]:
+    return sorted(row for batch in reader.rows() for row in batch)
+
+
+def check_content(reader: StoreReader) -> None:
+    content = reader.content
+    assert (content.format, content.epoch, content.last_tid, content.object_count) == (1, 1, 4, 2)
+    assert len(content.history) == 16
+    assert content.facts == {"catalogue": b"c"}
+    assert content.sessions == {b"s" * 16: (5, 4)}
+    assert rows_of(reader) == [(7, 1, b"seven"), (8, 2, b"eight")]
+    assert reader.sizes() == {1: (1, 5), 2: (1, 5)}
+    owner = reader.owner()
+    assert owner is not None
+    assert owner.pid > 0
+    assert list(reader.findings()) == []
+
+
+def test_a_file_is_read_as_it_was_when_reading_began(tmp_path: Path) -> None:
+    with served(SqlitePersistence(tmp_path / "s")) as store, reader_of(SqlitePersistence(tmp_path / "s")) as reader:
+        store.apply(Group(1, 4, 5, [(7, 1, b"SEVEN"), (9, 1, b"nine"), (8, 2, None)]))
+        check_content(reader)
+        reader.confirm()
+        assert store.last_tid() == 5
+
+
+def test_a_redis_that_is_written_to_meanwhile_is_noticed(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)) as store, reader_of(in_redis(redis_process)) as reader:
+        check_content(reader)
+        store.apply(Group(1, 4, 5, [(7, 1, b"SEVEN")]))
+        with pytest.raises(StoreMovedError, match="was written to while it was read.*BGSAVE"):
+            reader.confirm()
+
+
+def test_the_lease_of_a_quiet_server_disturbs_nobody(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)), reader_of(in_redis(redis_process)) as reader:
+        with redis_process.client() as client:
+            before = client.info("commandstats")["cmdstat_exec"]["calls"]
+            while client.info("commandstats")["cmdstat_exec"]["calls"] < before + 2:  # renewed twice
+                threading.Event().wait(0.01)
+        check_content(reader)
+        reader.confirm()
+
+
+def test_rows_that_change_while_they_are_read_are_no_damage(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)) as store, reader_of(in_redis(redis_process)) as reader:
+        batches = reader.rows()
+        next(batches)
+        store.apply(Group(1, 4, 5, [(9, 1, b"nine")]))
+        with pytest.raises(StoreMovedError):
+            list(batches)
+
+
+def test_rows_that_do_not_agree_in_a_quiet_redis_are_damage(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)), reader_of(in_redis(redis_process)) as reader:
+        batches = reader.rows()
+        next(batches)
+        with redis_process.client() as client:
+            client.hset("odb:objects:1", "9", b"nine")
+        with pytest.raises(StoreCorruptError, match="somebody writes to it"):
+            list(batches)
+
+
+def test_what_is_no_store_is_told(tmp_path: Path, redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("no database at all\n" * 100)
+    for store, words in (
+        (SqlitePersistence(tmp_path / "nothing"), "there is no store"),
+        (SqlitePersistence(tmp_path / "empty"), "holds no store"),
+        (SqlitePersistence(tmp_path / "text"), "is no SQLite database"),
+        (in_redis(redis_process), "there is no store"),
+    ):
+        with pytest.raises(StoreFormatError, match=words):
+            reader_of(store).__enter__()
+    with pytest.raises(StoreError, match="this kind of store has no reader"):
+        reader_of(InMemoryPersistence())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["empty", "text"]
