@@ -96,7 +96,8 @@ class Known:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.identities: set[int] = set()
-        self.tid = 0  # the greatest one that was acknowledged
+        self.tid = 0  # the greatest one that was told to anybody
+        self.committed = 0  # the greatest one of a commit that was acknowledged; a start alone raises the other
         self.commits = 0
 
     def created(self, identity: int) -> None:
@@ -104,9 +105,14 @@ class Known:
             insist(identity not in self.identities, "an identity came back", identity)
             self.identities.add(identity)
 
-    def acknowledged(self, tid: int, commits: int = 1) -> None:
+    def told(self, tid: int) -> None:
         with self.lock:
             self.tid = max(self.tid, tid)
+
+    def acknowledged(self, tid: int, commits: int = 1) -> None:
+        self.told(tid)
+        with self.lock:
+            self.committed = max(self.committed, tid)
             self.commits += commits
 
 
@@ -264,7 +270,7 @@ def verify(open_connection: Callable[[], DatabaseConnection], clients: list[Clie
             if state not in client.candidates:
                 raise Wrong(difference(client, state))
             client.candidates = [state]
-        known.acknowledged(db.currentTransactionId(), 0)
+        known.told(db.currentTransactionId())
     # What the server's own indexes say, and not this client's.
     with open_connection() as db:
         for number, identities in by_number.items():
@@ -429,7 +435,7 @@ class Crashes:
         """A server starts, is looked at, works, and is killed."""
         did = []
         if self._redis is None and self.random.random() < 0.5:
-            did.append(power_cut(self.directory / "objects.sqlite", self.known.tid, self.random))
+            did.append(power_cut(self.directory / "objects.sqlite", self.known.committed, self.random))
         if self.random.random() < 0.3:
             self.verify_in_process()
             did.append("checked")
