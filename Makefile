@@ -22,6 +22,10 @@ TESTS ?= tests
 ARGS ?=
 CYCLES ?= 2000
 OBJECTS ?= 1000000
+KILLS ?= 1000
+SEED ?= 1
+STORE ?= both
+DIR ?= $(firstword $(wildcard /dev/shm) /tmp)
 ASAN_SEEDS ?= 10
 TSAN_SEEDS ?= 10
 ASAN_MARKERS ?=
@@ -33,7 +37,7 @@ MODULE_SOURCES := pyproject.toml CMakeLists.txt $(filter-out %_test.cpp,$(CPP_SO
   $(shell find object_database -type d -not -name __pycache__ 2>/dev/null)
 FORMATTED_CPP = $$(find $(wildcard core bindings fuzz benchmarks tests) -name '*.cpp' -o -name '*.h')
 
-.PHONY: help preflight build demo test test-core test-python test-asan test-asan-core test-asan-python test-tsan test-all fuzz sim leaks \
+.PHONY: help preflight build demo test test-core test-python test-asan test-asan-core test-asan-python test-tsan test-all fuzz sim leaks crashes \
   bench lint format docs clean
 
 help:
@@ -48,6 +52,7 @@ help:
 	@echo 'fuzz         each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
 	@echo 'sim          simulator over SEEDS=$(SEEDS) from FIRST_SEED=$(FIRST_SEED)'
 	@echo 'leaks        CYCLES=$(CYCLES) connections and OBJECTS=$(OBJECTS) objects come and go; nothing may stay'
+	@echo 'crashes      KILLS=$(KILLS) servers are killed under load from SEED=$(SEED); STORE=sqlite or redis alone, files in DIR=$(DIR)'
 	@echo 'bench        benchmarks, each with its ratio to a probe of this machine'
 	@echo 'lint         ruff, mypy, clang-format; changes nothing'
 	@echo 'format       ruff and clang-format; changes files'
@@ -131,6 +136,11 @@ test-core: build/core-release/build.ninja
 leaks: .venv/installed
 	@echo '== leaks: $(CYCLES) connections, $(OBJECTS) objects'
 	ODB_LEAK_CYCLES=$(CYCLES) ODB_LEAK_OBJECTS=$(OBJECTS) .venv/bin/python -m pytest -q -o timeout=1800 tests/endtoend/test_leaks.py $(ARGS)
+
+# A process that is killed loses nothing that the kernel has, so files in memory are as good, and far faster.
+crashes: .venv/installed
+	@echo '== crashes: $(KILLS) on each store, seed $(SEED), files in $(DIR)'
+	.venv/bin/python -m tests.crashes --kills $(KILLS) --seed $(SEED) --store $(STORE) --dir $(DIR)
 
 sim: build/core-release/build.ninja
 	@echo '== simulator: $(SEEDS) seeds from $(FIRST_SEED)'

@@ -55,6 +55,10 @@ def at_least(goal: float, minimum: float | None = None) -> Bar:
     return Bar(goal, is_ceiling=False, minimum=minimum)
 
 
+def at_most_of_probe(goal: float) -> Bar:
+    return Bar(goal, is_ceiling=True, is_of_probe=True)
+
+
 def at_least_of_probe(goal: float, minimum: float | None = None, minimum_of_probe: float | None = None) -> Bar:
     return Bar(goal, is_ceiling=False, is_of_probe=True, minimum=minimum, minimum_of_probe=minimum_of_probe)
 
@@ -98,6 +102,7 @@ class Run:
     repetitions: int
     seconds: float  # of one repetition, where a rate is counted over time
     processes: Processes
+    directory: str | None = None  # for files of stores; None: where temporary files go
 
     def server(self) -> int:
         """Start a server. Returns: its port."""

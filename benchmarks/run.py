@@ -19,6 +19,7 @@ import probes
 import reads  # noqa: F401
 import report
 import startup  # noqa: F401
+import served_stores  # noqa: F401
 import stores  # noqa: F401
 import subscriptions  # noqa: F401
 from processes import MachineUse, Processes, ProcessFailed
@@ -36,6 +37,7 @@ THEMES = [
     "subscriptions",
     "fairness",
     "hostile",
+    "stores",
     "memory",
 ]  # short ones first
 
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--big", action="store_true", help="also the sizes that take long: subscribing to a million objects"
     )
+    made.add_argument("--dir", metavar="DIR", help="where stores keep their files: a disk, or /dev/shm to leave it out")
     made.add_argument("--json", metavar="FILE", help="write every figure with all its values to FILE")
     return made
 
@@ -65,14 +68,15 @@ def chosen(only: Sequence[str] | None) -> list[Benchmark]:
     return [each for each in ordered if not only or any(each.matches(wanted) for wanted in only)]
 
 
-def measure(benchmark: Benchmark, size: int, is_quick: bool) -> Sample:
+def measure(benchmark: Benchmark, size: int, options: argparse.Namespace) -> Sample:
     with Processes() as processes:
         return benchmark.function(
             Run(
                 size=size,
-                repetitions=QUICK_REPETITIONS if is_quick else REPETITIONS,
-                seconds=QUICK_SECONDS if is_quick else SECONDS,
+                repetitions=QUICK_REPETITIONS if options.quick else REPETITIONS,
+                seconds=QUICK_SECONDS if options.quick else SECONDS,
                 processes=processes,
+                directory=options.dir,
             )
         )
 
@@ -82,8 +86,8 @@ def run_one(benchmark: Benchmark, options: argparse.Namespace) -> list[dict]:
     size = benchmark.quick_size if options.quick else benchmark.size
     larger = benchmark.growth_size(size, options.big)
     with MachineUse() as use:
-        sample = measure(benchmark, size, options.quick)
-        grown = measure(benchmark, larger, options.quick) if larger else None
+        sample = measure(benchmark, size, options)
+        grown = measure(benchmark, larger, options) if larger else None
     for figure in benchmark.figures:
         print(report.line(benchmark, figure, sample, grown, use.cores_of_others), flush=True)
     return report.record(benchmark, size, sample, grown, use.cores_of_others)

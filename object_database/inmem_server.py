@@ -6,6 +6,7 @@ from typing import Any
 
 from object_database.persistence_interface import Persistence
 from object_database.server import Server
+from object_database.store_keeper import RETRY_S
 
 __all__ = ["InMemServer"]
 
@@ -21,5 +22,13 @@ class InMemServer(Server):
         *,
         memory_max: int | None = None,
         take_over: bool = False,
+        store_retry_s: float = RETRY_S,
     ):
-        super().__init__(kvstore, auth_token, transactionWatcher, memory_max=memory_max, take_over=take_over)
+        super().__init__(
+            kvstore,
+            auth_token,
+            transactionWatcher,
+            memory_max=memory_max,
+            take_over=take_over,
+            store_retry_s=store_retry_s,
+        )

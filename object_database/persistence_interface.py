@@ -33,7 +33,8 @@ What a server may conclude from an error of apply() is exact:
 last_tid() is a barrier: what it returns stays true, because an earlier attempt that is still under way somewhere
 between the two machines has no effect any more after it.
 
-Threads: one at a time calls a store, not always the same one. A store does not survive a fork: the child may not use it.
+Threads: one at a time calls a store, not always the same one; close() alone may come while another call waits, which it
+ends with StoreUnavailableError, or waits for. A store does not survive a fork: the child may not use it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from object_database.database_connection import DatabaseConnection
 from object_database.errors import InvalidArgumentError, ObjectDatabaseError, ServerStateError
 from object_database.messages import getHeartbeatInterval
 from object_database.persistence_interface import Persistence
-from object_database.store_keeper import StoreKeeper
+from object_database.store_keeper import RETRY_S, StoreKeeper
 
 __all__ = ["Server"]
 
@@ -25,10 +25,13 @@ class Server:
              memory_max: bytes that the objects may take with their indexes; None for no limit. A commit that would take
              more raises ServerError; deletions, and whatever takes no more than before, go through.
              take_over: take the store from a live server too, which then cannot write any more.
+             store_retry_s: how long a store that does not answer is waited for, its own waits included; clients stay
+             connected meanwhile, and the server stops when it is over.
     """
 
     # What tests and tools set in classes of their own.
     _HANDSHAKE_S: float = _core.HANDSHAKE_S  # for TLS, and again for authentication (D30)
+    _STORE_CHECK_S: float = 5.0  # how often an idle server asks its store whether it is still its own
     _CONFLICT_WINDOW: int = _core.CONFLICT_WINDOW  # bytes (D14)
 
     def __init__(
@@ -39,6 +42,7 @@ class Server:
         *,
         memory_max: int | None = None,
         take_over: bool = False,
+        store_retry_s: float = RETRY_S,
     ):
         if kvstore is not None and not isinstance(kvstore, Persistence):
             raise InvalidArgumentError(f"a store is None or a Persistence; {kvstore!r} was given")
@@ -48,7 +52,7 @@ class Server:
             )
         if not isinstance(auth_token, str):
             raise InvalidArgumentError("the token is a str")
-        self._keeper = None if kvstore is None else StoreKeeper(kvstore, take_over)
+        self._keeper = None if kvstore is None else StoreKeeper(kvstore, take_over, store_retry_s, self._STORE_CHECK_S)
         self._on_loading: Callable[[int, int, float], object] | None = None
         if memory_max is not None and (not isinstance(memory_max, int) or not 0 < memory_max < 2**63):
             raise InvalidArgumentError(f"memory_max is a number of bytes above 0, or None; {memory_max!r} was given")

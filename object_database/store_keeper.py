@@ -13,13 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 from object_database import _core
-from object_database.errors import ObjectDatabaseError, StoreError, StoreFullError, StoreUnavailableError
+from object_database.errors import (
+    FencedError,
+    ObjectDatabaseError,
+    StoreBehindError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from object_database.persistence_interface import Group, Persistence, State
 
 __all__ = ["RETRY_S", "StoreKeeper"]
 
 RETRY_S = 30.0  # a store that restarts or fails over is waited for so long; clients stay connected meanwhile
 _PAUSE_S_MAX = 1.0
+_GRACE_S = 5.0  # a server that stops waits so long for a store that does not answer
 _LOOK_S = 1.0  # how often the thread looks whether the server has stopped, if nothing else wakes it
 _FULL_LOG_S = 10.0  # a full store refuses every commit: it is said this often
 
@@ -30,12 +39,14 @@ class StoreKeeper:
     """A store in the service of one server.
 
     Args: store: closed, and opened by open_store().  take_over: from a live server too.  retry_s: see RETRY_S.
+          check_s: how often a server without commits asks its store whether it is still its own.
     """
 
-    def __init__(self, store: Persistence, take_over: bool = False, retry_s: float = RETRY_S):
+    def __init__(self, store: Persistence, take_over: bool = False, retry_s: float = RETRY_S, check_s: float = 5.0):
         self._store = store
         self._take_over = take_over
         self._retry_s = retry_s
+        self._check_s = check_s
         self._state: State | None = None
         self._core: Any = None
         self._thread: threading.Thread | None = None
@@ -67,10 +78,16 @@ class StoreKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """After the server has stopped: bring the last group home and give the store back. Idempotent."""
+        """After the server has stopped: bring the last group home and give the store back. Idempotent.
+
+        A store that does not answer is not waited for to its bound: nobody was told of that group.
+        """
         self._is_stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_GRACE_S)
+            if self._thread.is_alive():
+                self._store.close()  # ends the wait
+                self._thread.join()
         self._store.close()
 
     def _opened(self) -> State:
@@ -80,13 +97,33 @@ class StoreKeeper:
 
     def _work(self) -> None:
         epoch = self._opened().epoch
+        look_s = min(_LOOK_S, self._check_s)
+        asked = time.monotonic()
         while True:
-            found = self._core.next_group(_LOOK_S)
+            found = self._core.next_group(look_s)
             if found is not None:
                 if not self._keep(Group(epoch, *found)):
                     return
             elif self._core.is_done():
                 return
+            elif time.monotonic() - asked < self._check_s:
+                continue
+            elif not self._is_ours():
+                return
+            asked = time.monotonic()
+
+    def _is_ours(self) -> bool:
+        """Whether the store goes on. Without this a server that only reads would never hear that it was taken over."""
+        try:
+            self._store.last_tid()
+        except StoreError as error:
+            # What is not certain yet is left to the next group; a store that is full still keeps what it has.
+            if isinstance(error, (FencedError, StoreBehindError, StoreCorruptError)):
+                return self._lose(error)
+        except Exception as error:
+            _log.exception("the store failed")
+            return self._lose(StoreError(f"the store failed in an unexpected way: {type(error).__name__}: {error}"))
+        return True
 
     def _keep(self, group: Group) -> bool:
         """Whether the store goes on."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
 from object_database.persistence_sqlite import FILE_NAME
+from object_database.store_keeper import RETRY_S
 
 __all__ = ["add_store_options", "is_default_store", "store_of"]
 
@@ -27,10 +28,16 @@ def is_default_store(options: argparse.Namespace) -> bool:
     return options.data_dir is None and not any((options.redis_host, options.redis_port, options.redis_url))
 
 
-def store_of(options: argparse.Namespace, makes_directory: bool = True) -> Persistence:
+def store_of(
+    options: argparse.Namespace,
+    makes_directory: bool = True,
+    retry_s: float = RETRY_S,
+    default_port: int | None = None,
+) -> Persistence:
     """The store that the options name. Raises ValueError with a sentence for the user.
 
     Args: makes_directory: of --data-dir, if it is not there; else that is an error.
+          retry_s: how long it is tried again when it does not answer.  default_port: of a redis whose port nobody named.
     """
     has_redis = any(each is not None for each in (options.redis_host, options.redis_port, options.redis_url))
     if options.data_dir is not None:
@@ -43,9 +50,10 @@ def store_of(options: argparse.Namespace, makes_directory: bool = True) -> Persi
                 raise ValueError(f"the data directory cannot be made: {error}") from error
         elif not options.data_dir.is_dir():
             raise ValueError(f"there is no directory {options.data_dir}")
-        return SqlitePersistence(str(options.data_dir / FILE_NAME))
+        return SqlitePersistence(str(options.data_dir / FILE_NAME), busy_s=retry_s)
     if options.redis_url is not None:
         if options.redis_host is not None or options.redis_port is not None:
             raise ValueError("give --redis-url, or --redis_host and --redis_port, not both")
-        return RedisPersistence(url=options.redis_url)
-    return RedisPersistence(host=options.redis_host, port=options.redis_port)
+        return RedisPersistence(url=options.redis_url, retry_s=retry_s)
+    port = default_port if options.redis_port is None else options.redis_port
+    return RedisPersistence(host=options.redis_host, port=port, retry_s=retry_s)

@@ -13,6 +13,7 @@ from object_database.database_connection import DatabaseConnection
 from object_database.errors import InvalidArgumentError, ValueTypeError
 from object_database.persistence_interface import Persistence
 from object_database.server import Server
+from object_database.store_keeper import RETRY_S
 from object_database.util import CertificateFiles
 
 __all__ = ["TcpServer", "connect"]
@@ -46,6 +47,7 @@ class TcpServer(Server):
                  or util.generateSslContext().
              auth_token: what clients must know; not empty.
              memory_max: bytes that the objects may take with their indexes; None for no limit.
+             take_over, store_retry_s: as of Server.
     Raises:  InvalidArgumentError: an empty token, a bad address or certificate.
              ServerError, from start(): the port is taken or not allowed.
     """
@@ -61,6 +63,7 @@ class TcpServer(Server):
         *,
         memory_max: int | None = None,
         take_over: bool = False,
+        store_retry_s: float = RETRY_S,
     ):
         if not auth_token:
             raise InvalidArgumentError("a server on the network needs a token that is not empty")
@@ -69,7 +72,14 @@ class TcpServer(Server):
                 "ssl_context takes None or what util.sslContextFromCertPath(cert, key) gives: "
                 "the private key of an ssl.SSLContext cannot be read back (D32)"
             )
-        super().__init__(mem_store, auth_token, transactionWatcher, memory_max=memory_max, take_over=take_over)
+        super().__init__(
+            mem_store,
+            auth_token,
+            transactionWatcher,
+            memory_max=memory_max,
+            take_over=take_over,
+            store_retry_s=store_retry_s,
+        )
         self.host = host
         self.port = _checked_port(port)
         self._certificate = ssl_context

@@ -7,7 +7,6 @@ import time
 
 __all__ = ["Progress"]
 
-_EVERY_S = 0.2  # a terminal shows it this often
 _BAR = 24  # characters
 
 
@@ -21,6 +20,8 @@ class Progress:
     Args: what: is being done.  unit: of the numbers.
     """
 
+    EVERY_S = 0.2  # a terminal shows it this often
+
     def __init__(self, what: str = "loading", unit: str = "objects"):
         self._what, self._unit = what, unit
         self._began = time.monotonic()
@@ -33,7 +34,7 @@ class Progress:
         if seconds is None:
             seconds = time.monotonic() - self._began
         is_last = done >= count
-        if not (is_last or (self._is_terminal and seconds - self._said_at >= _EVERY_S)):
+        if not (is_last or (self._is_terminal and seconds - self._said_at >= self.EVERY_S)):
             return
         self._said_at = seconds
         rate = done / max(seconds, 1e-6)

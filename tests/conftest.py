@@ -57,7 +57,9 @@ class ServerProcess:
 
     def __init__(self, *options: str, host: str = "localhost", port: int = 0, token: str = TOKEN):
         self.token = token
-        command = [str(SERVER_PROGRAM), "--service-token", token, "--inmem", host, str(port), *options]
+        has_store = any(each.startswith(("--data-dir", "--redis")) for each in options)
+        store = [] if has_store else ["--inmem"]
+        command = [str(SERVER_PROGRAM), "--service-token", token, *store, host, str(port), *options]
         self.process = subprocess.Popen(
             [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

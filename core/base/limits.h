@@ -20,6 +20,7 @@ inline constexpr size_t kTurnBytes = 64 << 10;   // what one connection may feed
 inline constexpr size_t kTransactionBytesMax = 256 << 20;
 inline constexpr size_t kTransactionWritesMax = 2'000'000;
 inline constexpr size_t kGroupBytesMax = 1 << 20;       // a group of commits is full at this, or at its first large one
+inline constexpr size_t kGroupCommitsMax = 1024;        // likewise; for a store everything that waits is one write
 inline constexpr size_t kUploadsBytesMax = 512 << 20;   // large commits of all connections that are not decided
 inline constexpr size_t kOutboxBytesHigh = 1 << 20;     // streams wait above this; announcements do not
 inline constexpr size_t kOutboxBytesMax = 256 << 20;    // a client this far behind is closed with a reason

@@ -63,6 +63,7 @@ Engine::Engine(Loop& loop, ServerConfig config)
       core_(options_of(config_)),
       is_durable_(config_.durable.has_value()),
       audience_timer_(loop.context),
+      gate_timer_(loop.context),
       tick_timer_(loop.context) {}
 
 Engine::~Engine() { close_all(); }
@@ -104,6 +105,7 @@ void Engine::close_all() {
   for (auto& [number, handshake] : std::exchange(handshakes_, {})) handshake.channel->abort();
   for (auto& [id, peer] : std::exchange(peers_, {})) peer->channel->abort();
   audience_timer_.cancel();
+  gate_timer_.cancel();
   tick_timer_.cancel();
 }
 
@@ -117,6 +119,7 @@ void Engine::say_farewell() {
   acceptors_.clear();
   for (auto& [number, handshake] : std::exchange(handshakes_, {})) handshake.channel->abort();
   audience_timer_.cancel();
+  gate_timer_.cancel();
   tick_timer_.cancel();
   guarded([this] {
     core_.stop();
@@ -220,18 +223,41 @@ void Engine::ended(Peer& peer) {
 
 /// D11: one group is in flight. What asks nothing of a store is done at once.
 void Engine::decide() {
-  while (core_.start_group()) {
-    if (is_durable_) {
-      DurableGroup group = core_.durable_group();
-      if (!group.is_empty()) return desk_.put(std::move(group));
+  if (is_durable_) return decide_for_store();
+  while (core_.start_group()) core_.finish_group(true);
+}
+
+void Engine::decide_for_store() {
+  while (!is_in_store_) {
+    size_t waiting = core_.commits_waiting();
+    Instant now = monotonic_now();
+    if (waiting > 0 && !gate_.is_open(now, waiting)) return open_gate_later(now);
+    if (!core_.start_group(limits::kGroupCommitsMax)) return;
+    DurableGroup group = core_.durable_group();
+    if (group.is_empty()) {
+      core_.finish_group(true);
+    } else {
+      gate_.leaves(now, waiting - core_.commits_waiting());
+      is_in_store_ = true;
+      desk_.put(std::move(group));
     }
-    core_.finish_group(true);
   }
+}
+
+void Engine::open_gate_later(Instant now) {
+  if (std::exchange(is_gate_timer_set_, true)) return;
+  gate_timer_.expires_after(microseconds(gate_.opens().us - now.us));
+  gate_timer_.async_wait([this](error_code cancelled) {
+    is_gate_timer_set_ = false;
+    if (!cancelled) guarded([this] { turn(); });
+  });
 }
 
 void Engine::group_done(bool was_persisted) {
   guarded([&] {
     core_.finish_group(was_persisted);
+    is_in_store_ = false;
+    gate_.is_back(monotonic_now(), core_.commits_waiting());
     turn();
   });
 }

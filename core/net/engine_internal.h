@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "core/net/group_gate.h"
 #include "core/net/loop_internal.h"
 #include "core/net/memory_channel_internal.h"
 #include "core/net/scram.h"
@@ -72,6 +73,8 @@ class Engine {
   void sent(Peer& peer, size_t bytes);
   void ended(Peer& peer);
   void decide();
+  void decide_for_store();
+  void open_gate_later(Instant now);
   void schedule_turn();
   void turn();
   void flush(ConnectionId id);
@@ -89,6 +92,8 @@ class Engine {
   const bool is_durable_;
   Status restored_;
   StoreDesk desk_;
+  bool is_in_store_ = false;  // a group
+  GroupGate gate_;
   std::list<Acceptor> acceptors_;
   std::map<uint64_t, Handshake> handshakes_;
   uint64_t last_handshake_ = 0;
@@ -98,6 +103,8 @@ class Engine {
   Instant audience_served_;             // when it was last sent
   asio::steady_timer audience_timer_;
   bool is_audience_timer_set_ = false;
+  asio::steady_timer gate_timer_;
+  bool is_gate_timer_set_ = false;
   asio::steady_timer tick_timer_;
   bool is_turn_scheduled_ = false;
   bool is_flushing_ = false;

@@ -83,6 +83,8 @@ class ServerCore {
   // -- commits (D11)
   /// Checks what waits as one group and puts it in flight; false when nothing waits or one is in flight.
   bool start_group(size_t commits_max = 64);
+  /// Submitted, and in no group yet.
+  size_t commits_waiting() const { return engine_.waiting_count(); }
   /// What the store has to take of the group in flight, before finish_group(true). To be asked for once.
   DurableGroup durable_group();
   /// Announces and answers the group in flight.

@@ -7,20 +7,16 @@ import argparse
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from object_database import TcpServer, __version__
-from object_database.errors import (
-    FencedError,
-    InternalError,
-    ObjectDatabaseError,
-    StoreBehindError,
-    StoreUnavailableError,
-)
+from object_database.errors import InternalError, ObjectDatabaseError
 from object_database.persistence import Persistence
+from object_database.store_keeper import RETRY_S
 from object_database.store_options import add_store_options, is_default_store, store_of
 from object_database.util import sslContextFromCertPathOrNone
 from object_database.util_progress import Progress
@@ -60,6 +56,13 @@ def parser(prog: str = "database_server.py") -> argparse.ArgumentParser:
     stores.add_argument(
         "--take-over", action="store_true", help="take the store from a live server, which can then write no more"
     )
+    stores.add_argument(
+        "--store-retry",
+        metavar="SECONDS",
+        type=float,
+        default=RETRY_S,
+        help="how long a store that does not answer is waited for, before the server stops: %(default)g",
+    )
     made.add_argument(
         "--memory-max",
         metavar="SIZE",
@@ -96,24 +99,65 @@ def token_of(options: argparse.Namespace) -> str:
     return str(token)
 
 
+DEFAULT_REDIS_PORT = 6379  # as in the reference
+_LOOK_S = 2.0  # for a connection to this machine
 _HEALTH_S = 2.0  # how often the server's state is looked at; a supervisor hears of an internal error so soon
 
 
 def store_named(options: argparse.Namespace) -> Persistence | None:
     """The store that the options name; None for memory only. Raises ValueError with a sentence for the user."""
+    if not options.store_retry > 0:
+        raise ValueError(f"--store-retry is a number of seconds above 0, not {options.store_retry:g}")
     if not options.inmem:
-        return store_of(options)
+        if is_default_store(options):
+            check_default_redis()
+        return store_of(options, retry_s=options.store_retry, default_port=DEFAULT_REDIS_PORT)
     if not is_default_store(options):
         raise ValueError("objects live in one place: --inmem, --data-dir or redis, not several of them")
     return None
 
 
-def serve(server: TcpServer, store: str, stop: threading.Event) -> None:
-    """Run until `stop` is set, and say where."""
+def check_default_redis() -> None:
+    """A redis that was named is waited for, it may be starting; one that nobody named is just not there.
+
+    Raises: ValueError, with the choices that there are."""
+    try:
+        socket.create_connection(("localhost", DEFAULT_REDIS_PORT), timeout=_LOOK_S).close()
+    except OSError as error:
+        raise ValueError(
+            f"no redis answers on this machine, port {DEFAULT_REDIS_PORT} ({error.strerror or error}): start one, or name "
+            "another with --redis_host, --redis_port or --redis-url, or keep objects in a file with --data-dir DIR, or only "
+            "in memory with --inmem"
+        ) from error
+
+
+class Stopped(BaseException):
+    """A signal came while the server was starting, which may take as long as loading does."""
+
+
+class Signals:
+    """SIGINT and SIGTERM: they end a start at once, and later let the server say farewell."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.is_starting = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._come)
+
+    def _come(self, *_: object) -> None:
+        self.stop.set()
+        if self.is_starting:
+            self.is_starting = False  # once: what is undone then is not interrupted
+            raise Stopped
+
+
+def serve(server: TcpServer, store: str, signals: Signals) -> None:
+    """Run until a signal comes, and say where."""
     server._on_loading = Progress()
     with server:
+        signals.is_starting = False
         say(f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}")
-        while not stop.wait(_HEALTH_S):
+        while not signals.stop.wait(_HEALTH_S):
             if (failure := server.failure()) is not None:
                 raise server.store_lost or InternalError(f"the server has stopped serving: {failure}")
     say("stopped")
@@ -128,7 +172,9 @@ def say(line: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "database_server.py") -> int:
+    """Returns: 0 when it was told to stop, 1 when its service has ended by itself, 2 when it could not start."""
     options = parser(prog).parse_args(arguments)
+    server: TcpServer | None = None
     try:
         token = token_of(options)
         if not 0 <= options.port <= 65535:
@@ -143,25 +189,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = "database_server.py
             token,
             memory_max=options.memory_max,
             take_over=options.take_over,
+            store_retry_s=options.store_retry,
         )
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        try:
-            serve(server, "memory" if store is None else store.describe(), stop)
-        except StoreUnavailableError as error:
-            if not is_default_store(options) or server.store_lost is not None:
-                raise
-            raise ValueError(
-                f"no redis answers on this machine ({error}): start one, or name another store with --redis_host, "
-                "--redis_port or --redis-url, or keep objects in a file with --data-dir DIR, or only in memory with --inmem"
-            ) from error
-    except (InternalError, FencedError, StoreBehindError) as error:
-        print(f"database_server: {error}", file=sys.stderr)
-        return 1
+        serve(server, "memory" if store is None else store.describe(), Signals())
+    except Stopped:
+        say("stopped")
     except (ObjectDatabaseError, ValueError) as error:
         print(f"database_server: {error}", file=sys.stderr)
-        return 2
+        has_served = isinstance(error, InternalError) or (server is not None and error is server.store_lost)
+        return 1 if has_served else 2
     return 0
 
 

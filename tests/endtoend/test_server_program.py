@@ -178,6 +178,24 @@ def test_an_option_that_cannot_be_meant_so_gives_one_sentence(options: list[str]
     assert sentence in refused(*options)
 
 
+def test_without_redis_on_its_default_port_it_names_the_choices() -> None:
+    with socket.socket() as nobody:  # has a port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        program = (
+            "import sys\n"
+            "from object_database.frontends import database_server\n"
+            f"database_server.DEFAULT_REDIS_PORT = {nobody.getsockname()[1]}\n"
+            "sys.exit(database_server.main(['localhost', '0', '--service-token', 'T']))\n"
+        )
+        start = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("database_server: no redis answers on this machine, port ")
+    for choice in ("--redis_host", "--redis_port", "--redis-url", "--data-dir", "--inmem"):
+        assert choice in done.stderr
+    assert time.monotonic() - start < 15
+
+
 @pytest.mark.parametrize("case", ["no key", "key of another", "garbage"])
 def test_a_certificate_that_cannot_be_used_gives_one_sentence(tmp_path: Path, case: str) -> None:
     certificate, key = tmp_path / "my.cert", tmp_path / "my.key"

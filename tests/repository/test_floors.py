@@ -74,7 +74,7 @@ PYTHON_FLOORS = {
     "persistence_sqlite": 4,
     "persistence": 5,
     "store_keeper": 6,
-    "store_options": 6,
+    "store_options": 7,
     "store_readers": 6,
     "database_connection": 6,
     "reactor": 7,

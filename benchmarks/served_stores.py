@@ -1,0 +1,201 @@
+"""What a store costs: confirmed commits beside the same without a store, and how fast objects come back at a start.
+
+A group of commits costs an fsync, or redis an fsync, so these say as much about the disk as about the program: `--dir
+/dev/shm` shows the program alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from commits import CLIENTS, increment_client, together
+from model import HOST, TOKEN, load
+from registry import Run, Sample, at_least, at_most, at_most_of_probe, benchmark, figure
+
+from object_database import TcpServer
+from object_database.persistence import Group, Persistence, RedisPersistence, SqlitePersistence
+
+APPENDS = 200  # of the store alone
+
+
+def store_at(where: str) -> Persistence:
+    return RedisPersistence(url=where) if where.startswith("unix:") else SqlitePersistence(where)
+
+
+def serve_from(where: str) -> Iterator[Any]:
+    """Worker: a server on this store. Yields its port, what it loaded, and how long loading and all of the start took."""
+    progress: list[tuple[int, float]] = [(0, 0.0)]
+    server = TcpServer(HOST, 0, store_at(where), auth_token=TOKEN)
+    server._on_loading = lambda loaded, count, seconds: progress.append((loaded, seconds))
+    began = time.perf_counter()
+    with server:
+        yield {
+            "port": server.port,
+            "loaded": progress[-1][0],
+            "load_s": progress[-1][1],
+            "start_s": time.perf_counter() - began,
+        }
+
+
+def append_alone(where: str) -> Iterator[float]:
+    """Worker: groups of one small row, one after the other. Yields what a group takes in the middle, in microseconds."""
+    with store_at(where) as store:
+        state = store.open()
+        yield 0.0
+        tid = state.last_tid
+        while True:
+            durations = []
+            for _ in range(APPENDS):
+                began = time.perf_counter()
+                store.apply(Group(state.epoch, tid, tid + 1, [(1, 1, b"x" * 12)], {}, [(b"s" * 16, tid, tid + 1)]))
+                durations.append(time.perf_counter() - began)
+                tid += 1
+            yield statistics.median(durations) * 1e6
+
+
+@contextmanager
+def place(run: Run, kind: str) -> Iterator[str]:
+    """A new store of that kind, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="odb-", dir=run.directory) as folder:
+        if kind == "sqlite":
+            yield folder
+            return
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        if program is None:
+            raise RuntimeError("no redis-server (or valkey-server) on this machine")
+        options = [
+            "--port",
+            "0",
+            "--unixsocket",
+            "s",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--daemonize",
+            "no",
+        ]
+        redis = subprocess.Popen(
+            [program, "--dir", folder, *options],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            assert redis.stdout is not None
+            for line in redis.stdout:
+                if "ready to accept connections at" in line:
+                    break
+            yield f"unix://{folder}/s"
+        finally:
+            redis.kill()
+            redis.communicate()
+
+
+def eight(run: Run, kind: str) -> Sample:
+    with place(run, kind) as where:
+        options: dict[str, Any] = {"seconds": run.seconds, "subscribed": "none"}
+        server = run.client(serve_from, where=where)
+        in_memory = run.clients(CLIENTS, increment_client, port=run.server(), **options)
+        in_store = run.clients(CLIENTS, increment_client, port=server.ready["port"], **options)
+        rates, memory_rates = [], []
+        for _ in range(run.repetitions):
+            memory_rates.append(sum(step["per_s"] for step in together(in_memory)))
+            rates.append(sum(step["per_s"] for step in together(in_store)))
+        for each in (*in_store, server):
+            each.end()
+    ratios = [100 * rate / memory for rate, memory in zip(rates, memory_rates, strict=True)]
+    return Sample({"": ratios, "rate": rates, "in memory": memory_rates})
+
+
+def one(run: Run, kind: str) -> Sample:
+    with place(run, kind) as where, place(run, kind) as other:
+        options: dict[str, Any] = {"seconds": run.seconds, "subscribed": "none"}
+        server = run.client(serve_from, where=where)
+        in_memory = run.client(increment_client, port=run.server(), **options)
+        in_store = run.client(increment_client, port=server.ready["port"], **options)
+        alone = run.client(append_alone, where=other)
+        taken, allowed, own, memory = [], [], [], []
+        for _ in range(run.repetitions):
+            memory.append(in_memory.step()["p50_us"])
+            own.append(alone.step())
+            taken.append(in_store.step()["p50_us"])
+            allowed.append(own[-1] + 1.3 * memory[-1])
+        for each in (in_store, alone, server):
+            each.end()
+    return Sample({"": taken, "store alone": own, "in memory": memory}, {"": allowed})
+
+
+def restart(run: Run, kind: str) -> Sample:
+    with place(run, kind) as where:
+        server = run.client(serve_from, where=where)
+        loader = run.client(load, port=server.ready["port"], kind="IndexedPair", count=run.size)
+        loader.step()
+        loader.end()
+        server.end()
+        rates, seconds = [], []
+        for _ in range(min(3, run.repetitions)):
+            server = run.client(serve_from, where=where)
+            assert server.ready["loaded"] == run.size, server.ready
+            rates.append(server.ready["loaded"] / server.ready["load_s"])
+            seconds.append(server.ready["start_s"])
+            server.end()
+    return Sample({"": rates, "start": seconds})
+
+
+@benchmark(
+    "stores.eight_sqlite", "8 clients on SQLite, each subscribed to its own object, over the same without a store"
+)
+@figure(unit="% of in memory", bar=at_least(60))
+@figure(name="rate", unit="commits/s")
+@figure(name="in memory", unit="commits/s")
+def eight_sqlite(run: Run) -> Sample:
+    return eight(run, "sqlite")
+
+
+@benchmark("stores.eight_redis", "8 clients on redis, AOF always")
+@figure(unit="% of in memory", bar=at_least(50))
+@figure(name="rate", unit="commits/s")
+@figure(name="in memory", unit="commits/s")
+def eight_redis(run: Run) -> Sample:
+    return eight(run, "redis")
+
+
+@benchmark("stores.one_sqlite", "one client's commit on SQLite; probe: the store alone and 1.3 times in memory")
+@figure(unit="us", bar=at_most_of_probe(1.0))
+@figure(name="store alone", unit="us")
+@figure(name="in memory", unit="us")
+def one_sqlite(run: Run) -> Sample:
+    return one(run, "sqlite")
+
+
+@benchmark("stores.one_redis", "one client's commit on redis; probe likewise")
+@figure(unit="us", bar=at_most_of_probe(1.0))
+@figure(name="store alone", unit="us")
+@figure(name="in memory", unit="us")
+def one_redis(run: Run) -> Sample:
+    return one(run, "redis")
+
+
+@benchmark("stores.load_sqlite", "objects with two indexes come back from SQLite at a start", size=1_000_000)
+@figure(unit="objects/s", bar=at_least(500_000))
+@figure(name="start", unit="s", bar=at_most(10))
+def load_sqlite(run: Run) -> Sample:
+    return restart(run, "sqlite")
+
+
+@benchmark("stores.load_redis", "objects with two indexes come back from redis at a start", size=1_000_000)
+@figure(unit="objects/s", bar=at_least(200_000))
+@figure(name="start", unit="s", bar=at_most(10))
+def load_redis(run: Run) -> Sample:
+    return restart(run, "redis")

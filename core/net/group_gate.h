@@ -1,0 +1,44 @@
+/// When the next group of commits leaves for the store: not while most of those who will be in it are still being
+/// answered.
+///
+/// Clients that wait for their commits come back together when their group is answered. A group that leaves with the
+/// first of them has one member, the others wait for a whole write of the store, and from then on each write carries
+/// half of the clients. So a group waits for as many commits as there were lately, for a part of the time that the store
+/// took for the last one: a client that has gone away costs the others that much once, a client alone never waits.
+///
+/// Thread safety: none.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "core/base/ids.h"
+
+namespace odb {
+
+class GroupGate {
+ public:
+  static constexpr int64_t kWaitUsMax = 2'000;
+  static constexpr size_t kEnough = 64;  // so many are worth a write, whoever else may come
+
+  /// A group of so many commits leaves.
+  void leaves(Instant now, size_t commits) {
+    left_ = now;
+    commits_ = commits;
+  }
+  /// It came back, and so many commits have come meanwhile.
+  void is_back(Instant now, size_t waiting) {
+    expected_ = commits_ + waiting;
+    opens_ = Instant{now.us + std::min((now.us - left_.us) / 2, kWaitUsMax)};
+  }
+  /// Whether a group of those that wait should leave now.
+  bool is_open(Instant now, size_t waiting) const { return waiting >= std::min(expected_, kEnough) || now >= opens_; }
+  /// When it opens at the latest.
+  Instant opens() const { return opens_; }
+
+ private:
+  Instant left_, opens_;
+  size_t commits_ = 0, expected_ = 0;
+};
+
+}  // namespace odb
