@@ -18,8 +18,8 @@ import memory  # noqa: F401
 import probes
 import reads  # noqa: F401
 import report
-import startup  # noqa: F401
 import served_stores  # noqa: F401
+import startup  # noqa: F401
 import stores  # noqa: F401
 import subscriptions  # noqa: F401
 from processes import MachineUse, Processes, ProcessFailed
