@@ -349,9 +349,9 @@ BOOST_AUTO_TEST_CASE(a_reference_to_one_is_enough_to_have_them) {
 BOOST_AUTO_TEST_CASE(nobody_adds_to_their_type) {
   ConnectionId id = join();
   FieldDefinition ours{"heartbeats_suspended", "bool", {}}, other{"name", "str", {}};
-  for (const TypeDefinition& type : {TypeDefinition{"Connection", {ours}, {{"one", {"heartbeats_suspended"}, true}}},
-                                     TypeDefinition{"Connection", {ours, other}, {}},
-                                     TypeDefinition{"Connection", {other}, {}}}) {
+  for (const TypeDefinition& type :
+       {TypeDefinition{"Connection", {ours}, {{"one", {"heartbeats_suspended"}, true}}},
+        TypeDefinition{"Connection", {ours, other}, {}}, TypeDefinition{"Connection", {other}, {}}}) {
     say(id, DefineSchema{RequestId{1}, {"core", {type}}});
     run_groups();
     BOOST_TEST((heard(id) == Lines{"Refused 1"}));
