@@ -176,6 +176,7 @@ def test_what_needs_the_server_says_that_it_is_gone(
 ) -> None:
     db.subscribeToSchema(schema)
     ENDS[why](server, db)
+    assert db.disconnected.wait(10)  # it takes a moment until a client knows
     start = time.monotonic()
     with pytest.raises(DisconnectedException, match=why) as caught:
         NEEDS_THE_SERVER[call](db)
