@@ -30,8 +30,10 @@ const char* class_of(Code code) {
 
 void throw_python_error() { throw nanobind::python_error(); }
 
-PyObject* error_class(const char* name) {
-  PyObject* module = PyImport_ImportModule("object_database.errors");
+PyObject* error_class(const char* name) { return member_of("object_database.errors", name); }
+
+PyObject* member_of(const char* module_name, const char* name) {
+  PyObject* module = PyImport_ImportModule(module_name);
   if (module == nullptr) return nullptr;
   PyObject* found = PyObject_GetAttrString(module, name);
   Py_DECREF(module);

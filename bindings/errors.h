@@ -21,5 +21,7 @@ void set_error(const Status& status);
 void raise_if_failed(const Status& status);
 /// The exception class object_database.errors.<name>, borrowed; nullptr with an exception set.
 PyObject* error_class(const char* name);
+/// A member of a module, borrowed: the module keeps it; nullptr with an exception set.
+PyObject* member_of(const char* module_name, const char* name);
 
 }  // namespace odb

@@ -13,16 +13,6 @@ constexpr uint64_t kExistenceNumber = 0xffff, kIndexBit = 0x8000;
 
 PyView* as_view(PyObject* self) { return reinterpret_cast<PyView*>(self); }
 
-/// object_database.schema.<name>, borrowed; nullptr with an exception set.
-PyObject* schema_class(const char* name) {
-  PyObject* module = PyImport_ImportModule("object_database.schema");
-  if (module == nullptr) return nullptr;
-  PyObject* found = PyObject_GetAttrString(module, name);
-  Py_DECREF(module);
-  Py_XDECREF(found);  // the module keeps it
-  return found;
-}
-
 /// A NamedTuple of its items, which are in a tuple in a tuple that is stolen. Runs no Python code, unlike the class when
 /// it is called: there may be a million of them, and see told() in events.cpp.
 PyObject* new_named(PyObject* type, PyObject* items) {
@@ -221,14 +211,14 @@ PyObject* new_bytes(BytesView bytes) {
 }
 
 PyObject* new_object_field_id(ObjectId object, uint64_t number) {
-  PyObject* type = schema_class("ObjectFieldId");
+  PyObject* type = member_of("object_database.schema", "ObjectFieldId");
   if (type == nullptr) return nullptr;
   return new_named(type, Py_BuildValue("((LKO))", static_cast<long long>(object.value),
                                        static_cast<unsigned long long>(number), Py_False));
 }
 
 PyObject* new_index_id(uint64_t number, BytesView key) {
-  PyObject* type = schema_class("IndexId");
+  PyObject* type = member_of("object_database.schema", "IndexId");
   if (type == nullptr) return nullptr;
   PyObject* value = new_bytes(key);
   if (value == nullptr) return nullptr;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "bindings/commit.h"
+#include "bindings/context_variable.h"
 #include "bindings/current.h"
 #include "bindings/errors.h"
 #include "bindings/guarded.h"
@@ -70,14 +71,8 @@ PyObject* enter_view(PyView& view, bool commits_on_exit) {
               "a view or transaction is open already in this thread or task; leave it first (they do not nest)");
     return nullptr;
   }
-  PyObject* previous = nullptr;
-  if (PyContextVar_Get(current_variable, Py_None, &previous) < 0) return nullptr;
-  PyObject* token = PyContextVar_Set(current_variable, object);
-  if (token == nullptr) {
-    Py_DECREF(previous);
-    return nullptr;
-  }
-  Py_DECREF(token);
+  PyObject* previous = enter_variable(current_variable, object);
+  if (previous == nullptr) return nullptr;
   self->previous = previous;
   self->thread = PyThreadState_Get();
   self->context = self->thread->context;
@@ -90,25 +85,14 @@ PyObject* enter_view(PyView& view, bool commits_on_exit) {
 
 PyObject* view_enter(PyObject* object, PyObject*) { return enter_view(*as_view(object), true); }
 
-/// Not current any more. What the variable held before is put back by value, for a token could not be used in another
-/// context; and only where it holds this view: a generator may be closed in a thread or task that has a view of its own.
+/// Not current any more.
 bool leave(PyView& self, PyView::State state_after) {
   if (self.state != PyView::State::kOpen) {
     set_error("ViewStateError", "this view or transaction is not entered");
     return false;
   }
   self.state = state_after;
-  PyObject* previous = std::exchange(self.previous, nullptr);
-  PyObject* held = nullptr;
-  bool is_ok = PyContextVar_Get(current_variable, Py_None, &held) == 0;
-  if (is_ok && held == reinterpret_cast<PyObject*>(&self)) {
-    PyObject* token = PyContextVar_Set(current_variable, previous);
-    is_ok = token != nullptr;
-    Py_XDECREF(token);
-  }
-  Py_XDECREF(held);
-  Py_DECREF(previous);
-  return is_ok;
+  return leave_variable(current_variable, reinterpret_cast<PyObject*>(&self), std::exchange(self.previous, nullptr));
 }
 
 /// After `with view:` and `with view.nocommit():`.
@@ -342,17 +326,7 @@ PyObject* current_transaction(PyObject*, PyObject*) {
 }
 
 /// mask_view() -> what is current here, which is hidden until unmask_view(that)
-PyObject* mask_view(PyObject*, PyObject*) {
-  PyObject* held = nullptr;
-  if (PyContextVar_Get(current_variable, Py_None, &held) < 0) return nullptr;
-  PyObject* token = PyContextVar_Set(current_variable, Py_None);
-  if (token == nullptr) {
-    Py_DECREF(held);
-    return nullptr;
-  }
-  Py_DECREF(token);
-  return held;
-}
+PyObject* mask_view(PyObject*, PyObject*) { return enter_variable(current_variable, Py_None); }
 
 PyObject* unmask_view(PyObject*, PyObject* held) {
   if (held != Py_None && !PyObject_TypeCheck(held, view_type)) {

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "bindings/context_variable.h"
 #include "bindings/errors.h"
 #include "bindings/gil.h"
 #include "bindings/guarded.h"
@@ -69,14 +70,8 @@ PyObject* watcher_enter(PyObject* object, PyObject*) {
     set_error("ViewStateError", "this ViewWatcher is open already");
     return nullptr;
   }
-  PyObject* previous = nullptr;
-  if (PyContextVar_Get(innermost_variable, Py_None, &previous) < 0) return nullptr;
-  PyObject* token = PyContextVar_Set(innermost_variable, object);
-  if (token == nullptr) {
-    Py_DECREF(previous);
-    return nullptr;
-  }
-  Py_DECREF(token);
+  PyObject* previous = enter_variable(innermost_variable, object);
+  if (previous == nullptr) return nullptr;
   self->previous = previous;
   self->thread = PyThreadState_Get();
   self->context = self->thread->context;
@@ -93,17 +88,7 @@ PyObject* watcher_exit(PyObject* object, PyObject* const*, Py_ssize_t) {
   }
   self->is_open = false;
   --open_count;
-  PyObject* previous = std::exchange(self->previous, nullptr);
-  PyObject* held = nullptr;
-  bool is_ok = PyContextVar_Get(innermost_variable, Py_None, &held) == 0;
-  if (is_ok && held == object) {
-    PyObject* token = PyContextVar_Set(innermost_variable, previous);
-    is_ok = token != nullptr;
-    Py_XDECREF(token);
-  }
-  Py_XDECREF(held);
-  Py_DECREF(previous);
-  if (!is_ok) return nullptr;
+  if (!leave_variable(innermost_variable, object, std::exchange(self->previous, nullptr))) return nullptr;
   Py_RETURN_FALSE;
 }
 
