@@ -121,8 +121,7 @@ class StoreKeeper:
             if isinstance(error, (FencedError, StoreBehindError, StoreCorruptError)):
                 return self._lose(error)
         except Exception as error:
-            _log.exception("the store failed")
-            return self._lose(StoreError(f"the store failed in an unexpected way: {type(error).__name__}: {error}"))
+            return self._lose(_unexpected(error))
         return True
 
     def _keep(self, group: Group) -> bool:
@@ -143,9 +142,8 @@ class StoreKeeper:
                 pause = min(_PAUSE_S_MAX, 2 * pause)
             except ObjectDatabaseError as error:
                 return self._lose(error)
-            except Exception as error:  # a store of somebody's own, or a bug: nobody knows what it holds now
-                _log.exception("the store failed")
-                return self._lose(StoreError(f"the store failed in an unexpected way: {type(error).__name__}: {error}"))
+            except Exception as error:
+                return self._lose(_unexpected(error))
             else:
                 self._core.group_done(True)
                 return True
@@ -161,3 +159,9 @@ class StoreKeeper:
         if now - self._full_said_at >= _FULL_LOG_S:
             self._full_said_at = now
             _log.error("the store takes no commits, which are refused: %s", error)
+
+
+def _unexpected(error: Exception) -> StoreError:
+    """For a store of somebody's own, or a bug: nobody knows what the store holds now. Called while it is handled."""
+    _log.exception("the store failed")
+    return StoreError(f"the store failed in an unexpected way: {type(error).__name__}: {error}")
