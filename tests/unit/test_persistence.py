@@ -206,6 +206,18 @@ def test_a_lost_reply_is_asked_for_again_and_nothing_is_done_twice() -> None:
             assert item.count == 1
 
 
+def test_a_store_that_fails_in_a_way_of_its_own_ends_the_service_and_says_how() -> None:
+    store = FaultyPersistence(InMemoryPersistence())
+    with in_memory(store=store) as server:
+        db = server.connect("t")
+        db.subscribe(schema)
+        store.plan("apply", before=ZeroDivisionError("a bug of the store"))
+        with pytest.raises(ConnectionError), db.transaction():
+            Item(number=1)
+        assert "in an unexpected way: ZeroDivisionError: a bug of the store" in str(server.store_lost)
+        assert server.failure() == str(server.store_lost)
+
+
 def test_conflicts_are_found_across_groups(reopen: Any) -> None:
     with in_memory(store=reopen()) as server:
         one, two = server.connect("t"), server.connect("t")
