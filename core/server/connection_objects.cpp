@@ -40,6 +40,7 @@ void ServerCore::provide_connection_objects(const SchemaDefinition& definition) 
     if (c->identity.value > 0) put_connection_object(records, *c);
   }
   submit_own(std::move(records));
+  connection_objects_due_ = commits_submitted_;
 }
 
 /// Programs cannot add to the server's own type: an index of theirs could refuse its objects.

@@ -46,6 +46,16 @@ void ServerCore::change_fact(const char* name) {
   ++facts_changed_;
 }
 
+/// Whether the store has it as it is now.
+bool ServerCore::is_fact_kept(const char* name) const {
+  return !changed_facts_.contains(name) && !facts_in_flight_.contains(name);
+}
+
+/// Whether a later start begins above every number that has been given to a connection so far.
+bool ServerCore::are_numbers_kept() const {
+  return !is_durable_ || (blocks_given_ <= reserved_kept_.blocks && own_identities_ <= reserved_kept_.identities);
+}
+
 /// Reserves more before it is needed, so that nobody has to wait for it but in a flood of connections.
 void ServerCore::extend_reservations() {
   if (!is_durable_) return;
@@ -81,6 +91,7 @@ DurableGroup ServerCore::durable_group() {
   }
   for (const std::string& name : std::exchange(changed_facts_, {})) {
     group.facts[name] = name == kCatalogue ? catalogue_.encoded() : encode(reserved_);
+    if (name == kReservations) reserved_sent_ = reserved_;
     facts_in_flight_.insert(name);
   }
   return group;
@@ -101,7 +112,7 @@ Status ServerCore::restore(const DurableState& state) {
   if (reservations != state.facts.end()) {
     std::optional<Reservations> found = decode_reservations(reservations->second);
     if (!found) return damaged("its reservations are none");
-    reserved_ = *found;
+    reserved_ = reserved_sent_ = reserved_kept_ = *found;
   }
   if (state.last > reserved_.transactions) return damaged("it holds a transaction that was never reserved");
   blocks_given_ = reserved_.blocks;
@@ -126,8 +137,10 @@ Status ServerCore::load(const std::vector<DurableRow>& rows) {
                   scratch_record_.bytes.size() == bytes.size() && table->fits(scratch_record_);
     if (!is_row) {
       status = damaged(name + " is no row of its type");
-    } else if (table->find(row.object, kLatest) != nullptr) {
-      status = damaged(name + " is there twice");
+    } else if (const Row* found = table->find(row.object, kLatest)) {
+      Bytes before;
+      put_row_values(before, *found);
+      if (before != row.row) status = damaged(name + " is there twice, with different values");
     } else {
       status = store_.apply(scratch_record_);
     }

@@ -219,8 +219,9 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
   ObjectId begin = next_block(c);
   Welcome welcome{
       c.session, options_.history, last_tid(), c.identity, begin, static_cast<uint64_t>(options_.heartbeat_us)};
-  extend_reservations();  // the numbers that it is given are reserved by then
-  if (connection_table_ == nullptr && !is_durable_) return be_welcome(c, welcome);
+  extend_reservations();
+  // Numbers are reserved ahead, so that who comes in does not wait for a store that is away.
+  if (connection_table_ == nullptr && are_numbers_kept()) return be_welcome(c, welcome);
   if (connection_table_ != nullptr) {
     Bytes records;
     put_connection_object(records, c);
@@ -260,8 +261,9 @@ void ServerCore::on(Connection& c, const DefineSchema& define) {
                       "' and the types it refers to does not fit into a message: " +
                       std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
   if (catalogue_.changes() > changes) change_fact("catalogue");
-  if (connection_table_ == nullptr && !is_durable_) return send(c, mapping);
-  answer_behind_commits(c, std::move(mapping));  // with the objects that it may speak of
+  bool has_objects = commits_accepted_ + commits_refused_ >= connection_objects_due_;  // that it may speak of
+  if (has_objects && is_fact_kept("catalogue")) return send(c, mapping);
+  answer_behind_commits(c, std::move(mapping));
 }
 
 /// Calls f(owns), and gives the connection a further block of identities when a creation calls for one.
@@ -386,9 +388,11 @@ bool ServerCore::start_group(size_t commits_max) {
 
 void ServerCore::finish_group(bool was_persisted) {
   ODB_CHECK(is_group_in_flight_);
-  is_group_in_flight_ = are_facts_due_ = false;
+  is_group_in_flight_ = false;
+  are_facts_due_ = was_persisted && facts_changed_ > facts_sent_;  // after a refusal at the next tick
   if (was_persisted) {
     facts_kept_ = facts_sent_;
+    reserved_kept_ = reserved_sent_;
     durable_tid_ = std::max(durable_tid_, durable_tid_sent_);
   } else {
     changed_facts_.merge(facts_in_flight_);  // with the next group, or at the next tick

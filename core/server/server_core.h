@@ -232,6 +232,8 @@ class ServerCore {
   void give_waiting_answers();
   void take_held_definitions();
   void change_fact(const char* name);
+  bool is_fact_kept(const char* name) const;
+  bool are_numbers_kept() const;
   void extend_reservations();
   void find_connection_table();
   void provide_connection_objects(const SchemaDefinition& definition);
@@ -276,10 +278,11 @@ class ServerCore {
   bool is_group_in_flight_ = false;
   bool are_facts_due_ = false;                    // they wait for a group, which may have no commit
   TransactionId durable_tid_, durable_tid_sent_;  // the last one that the store holds; with the group in flight
-  Reservations reserved_;
+  Reservations reserved_, reserved_sent_, reserved_kept_;  // so far, with the group in flight, for ever
   std::set<std::string> changed_facts_, facts_in_flight_;
   uint64_t facts_changed_ = 0, facts_sent_ = 0, facts_kept_ = 0;  // changes: so far, with the group in flight, for ever
   uint64_t commits_submitted_ = 0;
+  uint64_t connection_objects_due_ = 0;  // commits, as submitted, up to the one that makes those of core.Connection
   uint64_t commits_accepted_ = 0;
   uint64_t commits_refused_ = 0;
   Record scratch_record_;

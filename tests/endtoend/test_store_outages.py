@@ -24,7 +24,7 @@ from object_database import (
     TcpServer,
     connect,
 )
-from object_database.errors import FencedError, ServerError, StoreBehindError, StoreUnavailableError
+from object_database.errors import FencedError, FlushTimeoutError, ServerError, StoreBehindError, StoreUnavailableError
 from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
 from tests.faulty import FaultyPersistence
 from tests.redis_process import RedisProcess
@@ -471,6 +471,72 @@ def test_clients_that_try_again_get_in_when_everything_is_loaded() -> None:
     stall.release()
     assert waiting.end() == [1]
     starting.end().stop()
+
+
+# ---- a store that stands still
+
+
+def test_who_comes_while_the_store_stands_still_gets_in_and_reads() -> None:
+    store = FaultyPersistence(InMemoryPersistence())
+    with TcpServer("localhost", 0, store, None, "t") as server:
+        db = server.connect("t")
+        db.subscribeToSchema(schema)
+        make(db, 1)
+        stall = store.stall("apply")
+        call = Call(lambda: make(db, 2))
+        assert stall.reached.wait(20)
+        late = server.connect("t")
+        late.subscribeToSchema(schema)
+        assert numbers(late) == [1]
+        with pytest.raises(FlushTimeoutError):
+            late.flush(timeout=0.05)
+        stall.release()
+        call.end()
+        late.flush()
+        assert numbers(late) == [1, 2]
+
+
+# ---- a disk that fails
+
+
+def set_file_bytes_max(process: Any, count: int) -> None:
+    """The disk of a process then refuses to write behind that, with no word of being full."""
+    import resource
+
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (count, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_fails_for_a_while_loses_nothing_and_clients_stay(start_server: Any, tmp_path: Path) -> None:
+    program = start_server("--data-dir", str(tmp_path))
+    db, other = program.connect(), program.connect()
+    for each in (db, other):
+        each.subscribeToSchema(schema)
+    make(db, 1)
+    set_file_bytes_max(program.process, 10_000)
+    call = Call(lambda: make(db, 2))
+    while "disk I/O error" not in (said := program.process.stderr.readline()):
+        assert said, "it has ended"
+    set_file_bytes_max(program.process, -1)
+    call.end()
+    make(other, 3)
+    program.process.kill()
+    program.finish()
+    assert left_in(SqlitePersistence(tmp_path)) == [1, 2, 3]
+
+
+def test_a_disk_that_goes_on_failing_ends_the_program_with_a_sentence(start_server: Any, tmp_path: Path) -> None:
+    program = start_server("--data-dir", str(tmp_path), "--store-retry", "0.5")
+    db = program.connect()
+    db.subscribeToSchema(schema)
+    make(db, 1)
+    set_file_bytes_max(program.process, 10_000)
+    with pytest.raises(DisconnectedException):
+        make(db, 2)
+    code, _, complaint = program.finish()
+    assert code == 1
+    assert complaint.splitlines()[-1].startswith("database_server: ")
+    assert "Traceback" not in complaint
+    assert left_in(SqlitePersistence(tmp_path)) in ([1], [1, 2])
 
 
 # ---- a file that somebody else has locked
