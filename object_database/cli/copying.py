@@ -8,6 +8,8 @@ no history of its own (D12): whoever opens it first, after a restore or put into
 from __future__ import annotations
 
 import argparse
+import fcntl
+import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -53,8 +55,7 @@ def try_again(work: Callable[[], Content]) -> Content:
 
 
 def _copy(unopened: StoreReader, path: Path) -> Content:
-    _remove(path)  # what an attempt before this one left
-    _make(path)
+    _empty(path)  # of what an attempt before this one left
     with unopened as reader, Progress("copying", "pages" if isinstance(unopened, SqliteReader) else "objects") as said:
         content = reader.content
         if isinstance(reader, SqliteReader):
@@ -106,19 +107,54 @@ def whole_file(path: Path, overwrite: bool = False) -> Iterator[Path]:
         raise ValueError(f"{path} is there already: give --overwrite to replace it, or name another file")
     if not path.parent.is_dir():
         raise ValueError(f"there is no directory {path.parent}")
+    _remove_abandoned(path)
     partial = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
-        _make(partial)
-        yield partial
-        _sync(partial)
-        partial.replace(path)
-        _sync(path.parent)
+        with _locked(partial):
+            yield partial
+            _sync(partial)
+            partial.replace(path)
+            _sync(path.parent)
     finally:
         _remove(partial)
 
 
-def _make(path: Path) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """A new file, locked as long as somebody writes to it: the kernel drops the lock with the process, however it ends."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(fd), path.stat()):
+                continue  # somebody has just taken it for abandoned
+            _empty(path)
+            yield
+            return
+        finally:
+            os.close(fd)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """What those left that were killed while they wrote to `path`."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        try:
+            fd = os.open(partial, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue  # another one's, or gone already
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(partial)
+        except BlockingIOError:
+            pass  # somebody writes to it
+        finally:
+            os.close(fd)
+
+
+def _empty(path: Path) -> None:
+    os.truncate(path, 0)
+    for suffix in _BESIDE[1:]:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

@@ -6,6 +6,8 @@ import io
 import json
 import math
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +221,31 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         assert not path.exists()
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_program_left_is_removed_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib, sys
+from object_database.cli.copying import whole_file
+with whole_file(pathlib.Path({str(tmp_path / "a")!r})) as partial:
+    partial.write_text("half")
+    pathlib.Path(f"{{partial}}-wal").write_text("beside")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with whole_file(tmp_path / "a") as partial:
+            partial.write_text("whole")
+        left = sorted(each.name for each in tmp_path.iterdir())
+        assert left == [f".a.{other.pid}.partial", f".a.{other.pid}.partial-wal", "a"]
+        other.kill()
+    with whole_file(tmp_path / "a", overwrite=True) as partial:
+        partial.write_text("whole again")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_file_that_is_there_is_kept_unless_it_may_go(tmp_path: Path) -> None:
