@@ -98,7 +98,9 @@ class Persistence(ABC):
 
     @abstractmethod
     def load(self, rows_max: int = 10_000) -> Iterator[Batch]:
-        """Every object once, in batches of at most rows_max, in no order; read it to its end before the first apply().
+        """Every object, in batches of at most rows_max, in no order; read it to its end before the first apply().
+
+        One may come twice, then with the same row.
 
         Raises: StoreUnavailableError, StoreCorruptError.
         """

@@ -21,11 +21,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from object_database.errors import (
     InvalidArgumentError,
+    ObjectDatabaseError,
     ServerStateError,
     StoreCorruptError,
     StoreFormatError,
@@ -34,6 +37,7 @@ from object_database.errors import (
     StoreUnavailableError,
 )
 from object_database.persistence_interface import (
+    HISTORY_BYTES,
     Batch,
     BatchSize,
     Group,
@@ -73,7 +77,8 @@ class RedisPersistence(Persistence):
     Args: db, port, host: of the server; localhost, 6379 by default.
           url: redis://, rediss:// or unix:// instead of them.
           username, password: for AUTH.
-          ssl: TLS; then ssl_ca_certs, ssl_certfile and ssl_keyfile name files.
+          ssl: TLS, as rediss:// says in a url; then ssl_ca_certs, ssl_certfile and ssl_keyfile name files. The name of
+          the server has to be that of its certificate.
           prefix: of every key.
           min_replicas: a group is acknowledged when so many replicas have it (WAIT); until then its commits wait.
           wait_ms: how long one WAIT lasts.
@@ -108,8 +113,19 @@ class RedisPersistence(Persistence):
             raise InvalidArgumentError("give a url, or host and port, not both")
         if not 0 < wait_ms < timeout_s * 1000:
             raise InvalidArgumentError(f"wait_ms must be below timeout_s; {wait_ms} ms and {timeout_s} s were given")
+        if port is not None and not 0 < port < 65536:
+            raise InvalidArgumentError(f"port is a number from 1 to 65535; {port!r} was given")
         if not prefix:
             raise InvalidArgumentError("prefix must not be empty")
+        files = {"ssl_ca_certs": ssl_ca_certs, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+        is_encrypted = ssl if url is None else url.startswith("rediss:")
+        if ssl and not is_encrypted:
+            raise InvalidArgumentError("ssl goes with host and port; a url says rediss:// for TLS")
+        for name, path in files.items():
+            if path is not None and not is_encrypted:
+                raise InvalidArgumentError(f"{name} is for TLS: give ssl=True, or a url of rediss://")
+            if path is not None and not os.access(path, os.R_OK):
+                raise InvalidArgumentError(f"{name}: the file {path} cannot be read")
         redis = redis_module()
         options: dict[str, Any] = {
             "db": db,
@@ -120,8 +136,8 @@ class RedisPersistence(Persistence):
             "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
             "protocol": 2,
         }
-        if ssl or (url or "").startswith("rediss:"):
-            options.update(ssl_ca_certs=ssl_ca_certs, ssl_certfile=ssl_certfile, ssl_keyfile=ssl_keyfile)
+        if is_encrypted:
+            options.update(files)
         try:
             if url is not None:
                 # What stands in the url wins, so nothing is given that would say "none".
@@ -190,7 +206,7 @@ class RedisPersistence(Persistence):
         line = self._open_line()
         for type_number in self._types(line):
             key = self._key(f"objects:{type_number}")
-            size, cursor, found = BatchSize(rows_max), b"0", 0
+            size, cursor, found = BatchSize(rows_max), b"0", array("q")
             while True:
                 # A cursor means something to the very process of redis that gave it, so a lost line ends the load.
                 try:
@@ -199,17 +215,20 @@ class RedisPersistence(Persistence):
                     raise StoreUnavailableError(f"{self._where} was lost while objects were loaded: {error}") from error
                 cursor, pairs = reply
                 words = iter(pairs)
-                batch = [(int(object_id), type_number, row) for object_id, row in zip(words, words)]  # noqa: B905
+                with self._as_written(f"objects:{type_number}"):
+                    batch = [(int(object_id), type_number, row) for object_id, row in zip(words, words)]  # noqa: B905
+                    found.extend([each[0] for each in batch])
                 size.saw(len(batch), sum(map(len, pairs)))
-                found += len(batch)
                 for start in range(0, len(batch), rows_max):  # a small hash comes whole, whatever COUNT says
                     yield batch[start : start + rows_max]
                 if cursor == b"0":
                     break
             expected = self._checked(line.ask(("HLEN", key))[0])
-            if found != expected:
+            # HSCAN gives a field twice when the hash has shrunk meanwhile, which it may do by itself.
+            count = len(found) if len(found) == expected else len(set(found))
+            if count != expected:
                 raise StoreCorruptError(
-                    f"{self._where}: {key} gave {found} objects of {expected}: somebody writes to it"
+                    f"{self._where}: {key} gave {count} objects of {expected}: somebody writes to it"
                 )
 
     def apply(self, group: Group) -> None:
@@ -354,9 +373,17 @@ class RedisPersistence(Persistence):
                 )
             if number != FORMAT:
                 raise StoreFormatError(f"{self._where} has format {number}, which no release wrote")
-            return Held(int(meta["epoch"]), meta["token"].decode(), int(meta["last_tid"]))
+            held = Held(int(meta["epoch"]), meta["token"].decode(), int(meta["last_tid"]))
+            if held.epoch < 0 or held.last_tid < 0 or len(self._history_of(meta)) not in (0, HISTORY_BYTES):
+                raise ValueError
+            return held
         except (KeyError, ValueError) as error:
             raise StoreFormatError(f"{self._where}: {self._key('meta')} is not what this package writes") from error
+
+    @staticmethod
+    def _history_of(meta: dict[str, bytes]) -> bytes:
+        """Empty when somebody has removed it, for a copy that goes its own way."""
+        return bytes.fromhex(meta.get("history", b"").decode())
 
     def _read_state(self) -> State:
         line = self._open_line()
@@ -369,23 +396,45 @@ class RedisPersistence(Persistence):
             ),
         )
         count = sum(self._checked(line.ask(("HLEN", self._key(f"objects:{each}")))[0]) for each in self._types(line))
-        outcomes = []
-        for i in range(0, len(sessions), 2):
-            seq, tid = sessions[i + 1].split()
-            outcomes.append((int(tid), sessions[i], int(seq)))
-        by_age = {session: (seq, tid) for tid, session, seq in sorted(outcomes)}
+        by_age = self._outcomes_of(dict(zip(sessions[::2], sessions[1::2], strict=True)))
         self._recent = RecentSessions(by_age)
         return State(
             bytes.fromhex(meta.decode()),
             self._opened.epoch,
             self._opened.last_tid,
-            {facts[i].decode(): facts[i + 1] for i in range(0, len(facts), 2)},
+            self._facts_of(dict(zip(facts[::2], facts[1::2], strict=True))),
             count,
             by_age,
         )
 
     def _types(self, line: Line) -> list[int]:
-        return sorted(map(int, self._checked(line.ask(("SMEMBERS", self._key("types")))[0])))
+        with self._as_written("types"):
+            return sorted(map(int, self._checked(line.ask(("SMEMBERS", self._key("types")))[0])))
+
+    def _facts_of(self, words: dict[bytes, bytes]) -> dict[str, bytes]:
+        with self._as_written("facts"):
+            return {name.decode(): value for name, value in words.items()}
+
+    def _outcomes_of(self, words: dict[bytes, bytes]) -> dict[bytes, tuple[int, int]]:
+        """session -> (seq, tid), the oldest tid first"""
+        with self._as_written("sessions"):
+            outcomes = []
+            for session, value in words.items():
+                seq, tid = map(int, value.split())
+                if seq < 0 or tid < 0:
+                    raise ValueError(f"{value!r}")
+                outcomes.append((tid, session, seq))
+            return {session: (seq, tid) for tid, session, seq in sorted(outcomes)}
+
+    @contextmanager
+    def _as_written(self, name: str) -> Iterator[None]:
+        """What this package writes can be read."""
+        try:
+            yield
+        except (ValueError, OverflowError) as error:
+            if isinstance(error, ObjectDatabaseError):
+                raise
+            raise StoreCorruptError(f"{self._where}: somebody wrote to {self._key(name)}: {error}") from error
 
     # ---- writing
 

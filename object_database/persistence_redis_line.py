@@ -67,7 +67,11 @@ class Line:
         redis = self._redis
         try:
             if not self.is_up:
-                self._connection.connect()
+                try:
+                    self._connection.connect()
+                except redis.ResponseError as error:  # of SELECT, or of what this user may not do
+                    self.drop()
+                    raise StoreUnavailableError(f"{self._where} cannot be used: {error}") from error
                 self.is_up = True
             self._connection.send_packed_command(_in_pieces(packed))
             replies = []
@@ -82,6 +86,11 @@ class Line:
             raise StoreUnavailableError(f"{self._where} refuses the user or password: {error}") from error
         except (redis.RedisError, OSError) as error:
             self.drop()
+            if (why := untrusted(error)) is not None:
+                raise StoreUnavailableError(
+                    f"{self._where} has a certificate that is not trusted; ssl_ca_certs names a file with those that are: "
+                    f"{why}"
+                ) from error
             raise Lost(f"{error}") from error
         except BaseException:
             self.drop()  # between a command and its reply: the next reply would be taken for another's
@@ -115,6 +124,18 @@ def refusal_of(error: Exception) -> Refusal:
     if code == "EXECABORT" and text.startswith(_ABORTED):  # the reason arose at EXEC itself
         code, _, text = text.removeprefix(_ABORTED).partition(" ")
     return Refusal(code.lstrip("-"), text)
+
+
+def untrusted(error: BaseException) -> str | None:
+    """Why the certificate was refused, if that is what an error says: to try again would not help."""
+    import ssl  # here already when it is needed
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _in_pieces(packed: Iterable[bytes]) -> Iterator[bytes]:

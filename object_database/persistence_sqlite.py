@@ -9,8 +9,9 @@ In WAL mode with synchronous=FULL a commit is one append and one fsync. The form
 docs/internals/persistence.md tells it byte by byte.
 
 An error of the disk while a transaction is written leaves it open what a later recovery of the log will find, and a
-second fsync that succeeds proves nothing about pages that the first one lost. The store then refuses everything
-until it is opened again, which is when SQLite looks at the file and not at its memory.
+second fsync that succeeds proves nothing about pages that the first one lost: the system may take them for written. So
+the next call opens the file anew, which is when SQLite looks at it and not at its memory, and whoever opens the file first
+writes the log that is there once more, byte by byte: then an fsync of it means something again.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from object_database.errors import (
     StoreUnavailableError,
 )
 from object_database.persistence_interface import (
+    HISTORY_BYTES,
     Batch,
     BatchSize,
     Group,
@@ -55,6 +57,7 @@ __all__ = ["SqlitePersistence"]
 APPLICATION_ID = 0x4F444231  # "ODB1": what `file objects.sqlite` shows
 FILE_NAME = "objects.sqlite"  # in a directory that is given instead of a file
 WAL_BYTES_MAX = 64 << 20  # what the log is cut to when a huge group has blown it up
+LOG_PIECE_BYTES = 1 << 20
 CACHE_KIB = 64 << 10  # of pages: a group of scattered rows reads the leaves that it changes
 
 WRITE_ROW = "INSERT INTO objects VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row"
@@ -133,6 +136,7 @@ class SqlitePersistence(Persistence):
         cursor = self._ask("SELECT id, type, row FROM objects")
         try:
             while batch := self._guarded(lambda: cursor.fetchmany(size.rows)):
+                check_rows(self.path, batch)
                 size.saw(len(batch), sum(len(each[2]) for each in batch))
                 yield batch
         finally:
@@ -215,7 +219,6 @@ class SqlitePersistence(Persistence):
         os.pwrite(fd, self._owner.to_json().encode(), 0)
 
     def _open_file(self, token: str) -> State:
-        import sqlite3
 
         is_new = not self.path.exists() or self.path.stat().st_size == 0
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -224,30 +227,61 @@ class SqlitePersistence(Persistence):
         stat = self.path.stat()
         self._identity = (stat.st_dev, stat.st_ino)
 
-        def prepare() -> sqlite3.Connection:
-            # Shared between threads, one at a time, as the interface asks; isolation_level None: we say BEGIN ourselves.
-            self._db = db = sqlite3.connect(
-                str(self.path), timeout=self._busy_s, isolation_level=None, check_same_thread=False
-            )
-            self._check_format(db)
-            if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                raise StoreUnavailableError(f"{self.path} lies on a file system where SQLite cannot use a log (WAL)")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
-            db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            db.execute("PRAGMA cell_size_check = ON")  # damaged pages are found when they are read
-            return db
-
-        db = self._guarded(prepare)
+        db = self._guarded(self._connect)
         self._guarded(lambda: self._transaction(lambda: self._take(db, token)))
         history, epoch, last_tid = self._ask("SELECT history, epoch, last_tid FROM store").fetchone()
         self._opened = Held(epoch, token, last_tid)
         facts = dict(self._ask("SELECT name, value FROM facts").fetchall())
         found = self._ask("SELECT session, seq, tid FROM sessions ORDER BY tid").fetchall()
         sessions = {session: (seq, tid) for session, seq, tid in found}
+        check_types(self.path, history, epoch, last_tid, facts, sessions)
         self._recent = RecentSessions(sessions)
         count = self._ask("SELECT COUNT(*) FROM objects").fetchone()[0]
         return State(history, epoch, last_tid, facts, count, sessions)
+
+    def _connect(self) -> sqlite3.Connection:
+        import sqlite3
+
+        # Shared between threads, one at a time, as the interface asks; isolation_level None: we say BEGIN ourselves.
+        self._db = db = sqlite3.connect(
+            str(self.path), timeout=self._busy_s, isolation_level=None, check_same_thread=False
+        )
+        self._check_format(db)
+        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise StoreUnavailableError(f"{self.path} lies on a file system where SQLite cannot use a log (WAL)")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        db.execute("PRAGMA cell_size_check = ON")  # damaged pages are found when they are read
+        return db
+
+    def _mend(self) -> None:
+        """After an error of the disk. Raises StoreUnavailableError while the disk does not work; the next call tries again."""
+
+        def reopen() -> None:
+            if self._db is not None:
+                self._db.close()
+            self._connect().execute("BEGIN IMMEDIATE")
+            self._held().check_owner(str(self.path), self._opened)
+            self._write_log_again()
+            self._connected().execute("ROLLBACK")
+
+        try:
+            self._guarded(reopen)
+        except OSError as error:
+            raise StoreUnavailableError(f"{self.path}: {error}") from error
+        self._broken = None
+
+    def _write_log_again(self) -> None:
+        """See the head of this file. REQUIRES: a transaction has begun, so that nobody else writes to the log."""
+        fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            start = 0
+            while piece := os.pread(fd, LOG_PIECE_BYTES, start):
+                start += os.pwrite(fd, piece, start)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def _check_format(self, db: sqlite3.Connection) -> int:
         number = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -263,6 +297,7 @@ class SqlitePersistence(Persistence):
         return number
 
     def _take(self, db: sqlite3.Connection, token: str) -> bool:
+        self._write_log_again()
         for step in FORMAT_STEPS[self._check_format(db) :]:
             step(db)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -322,31 +357,37 @@ class SqlitePersistence(Persistence):
                 db.execute("ROLLBACK")
 
     def _held(self) -> Held:
-        found = self._database().execute("SELECT epoch, token, last_tid FROM store").fetchone()
+        found = self._connected().execute("SELECT epoch, token, last_tid FROM store").fetchone()
         if found is None:
             raise StoreCorruptError(f"{self.path}: table store is empty")
         return Held(*found)
 
     # ---- what can go wrong
 
-    def _database(self) -> sqlite3.Connection:
+    def _connected(self) -> sqlite3.Connection:
         if self._pid not in (0, os.getpid()):
             raise ServerStateError(f"{self!r} was opened before a fork, and belongs to the parent process")
         if self._db is None:
             raise ServerStateError(f"{self!r} is not open")
-        if self._broken is not None:
-            raise StoreUnavailableError(f"{self.path} had an error, and has to be opened again: {self._broken}")
         return self._db
+
+    def _database(self) -> sqlite3.Connection:
+        db = self._connected()
+        if self._broken is not None:
+            raise StoreUnavailableError(f"{self.path} had an error, and has to be mended: {self._broken}")
+        return db
 
     def _check_file(self) -> None:
         """SQLite would go on writing to a file that has no name any more."""
-        self._database()
+        self._connected()
         try:
             stat = os.stat(self.path)
         except OSError as error:
             raise StoreCorruptError(f"{self.path} was taken away while it was in use: {error}") from error
         if (stat.st_dev, stat.st_ino) != self._identity:
             raise StoreCorruptError(f"{self.path} was replaced while it was in use")
+        if self._broken is not None:
+            self._mend()
 
     def _ask(self, statement: str) -> Any:
         return self._guarded(lambda: self._database().execute(statement))
@@ -406,6 +447,31 @@ def translated(error: BaseException, path: Path) -> StoreError:
     if _is_locked(error):
         return StoreUnavailableError(f"{path} is locked by another program, a shell perhaps: {error}")
     return StoreUnavailableError(f"{path}: {error}")
+
+
+# SQLite takes any value in any column, and people have shells.
+
+
+def check_types(
+    path: Path,
+    history: object,
+    epoch: object,
+    last_tid: object,
+    facts: dict[str, bytes],
+    sessions: dict[bytes, tuple[int, int]],
+) -> None:
+    """Raises StoreCorruptError unless everything beside the rows has the type that it must have."""
+    words = [history, *facts.values(), *sessions]
+    numbers = [epoch, last_tid, *(number for outcome in sessions.values() for number in outcome)]
+    is_sound = all(type(each) is bytes for each in words) and all(type(each) is int and each >= 0 for each in numbers)
+    if not is_sound or len(words[0]) not in (0, HISTORY_BYTES) or any(type(name) is not str for name in facts):  # type: ignore[arg-type]
+        raise StoreCorruptError(f"{path}: somebody wrote to its tables what does not belong there")
+
+
+def check_rows(path: Path, batch: Batch) -> None:
+    for object_id, number, row in batch:
+        if type(row) is not bytes or type(number) is not int or not 0 <= number < 1 << 32:
+            raise StoreCorruptError(f"{path}: object {object_id} is no row: somebody wrote to the file")
 
 
 def _sync_directory(path: Path) -> None:

@@ -13,7 +13,7 @@ __all__ = ["add_store_options", "is_default_store", "store_of"]
 
 
 def add_store_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--data-dir", metavar="DIR", type=Path, help=f"in a file in this directory, {FILE_NAME}")
+    group.add_argument("--data-dir", metavar="DIR", type=_directory, help=f"in a file in this directory, {FILE_NAME}")
     group.add_argument("--redis_host", metavar="HOST", help="in redis on this host")
     group.add_argument("--redis_port", metavar="PORT", type=int, help="in redis on this port")
     group.add_argument(
@@ -21,6 +21,13 @@ def add_store_options(group: argparse._ArgumentGroup) -> None:
         metavar="URL",
         help="in redis: redis://user:password@host:port/db, rediss:// for TLS, unix:// for a socket",
     )
+
+
+def _directory(text: str) -> Path:
+    """An empty word is a variable of a shell that is not set, and not the folder in which somebody happens to be."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return Path(text)
 
 
 def is_default_store(options: argparse.Namespace) -> bool:

@@ -28,7 +28,7 @@ from object_database.persistence import Batch, Persistence, RedisPersistence, Sq
 from object_database.persistence_owner import Owner
 from object_database.persistence_redis import FORMAT, _Again
 from object_database.persistence_redis_line import Line, Lost
-from object_database.persistence_sqlite import translated
+from object_database.persistence_sqlite import check_rows, check_types, translated
 
 if TYPE_CHECKING:
     import sqlite3
@@ -130,11 +130,14 @@ class SqliteReader(StoreReader):
                 db.execute("SELECT COUNT(*) FROM objects").fetchone()[0],
                 {session: (seq, tid) for session, seq, tid in sessions},
             )
-            words = [self.content.history, *self.content.facts.values(), *self.content.sessions]
-            numbers = [self.content.epoch, self.content.last_tid]
-            numbers += [number for outcome in self.content.sessions.values() for number in outcome]
-            if any(type(each) is not bytes for each in words) or any(type(each) is not int for each in numbers):
-                raise StoreCorruptError(f"{self.path}: somebody wrote to its tables what does not belong there")
+            check_types(
+                self.path,
+                self.content.history,
+                self.content.epoch,
+                self.content.last_tid,
+                self.content.facts,
+                self.content.sessions,
+            )
 
         try:
             self._guarded(read)
@@ -151,9 +154,7 @@ class SqliteReader(StoreReader):
     def rows(self) -> Iterator[Batch]:
         cursor = self._ask("SELECT id, type, row FROM objects")
         while batch := self._guarded(lambda: cursor.fetchmany(2_000)):
-            for object_id, number, row in batch:
-                if type(row) is not bytes or type(number) is not int or not 0 <= number < 1 << 32:
-                    raise StoreCorruptError(f"{self.path}: object {object_id} is no row: somebody wrote to the file")
+            check_rows(self.path, batch)
             yield batch
 
     def sizes(self) -> dict[int, tuple[int, int]]:
@@ -222,17 +223,17 @@ class RedisReader(StoreReader):
             meta, facts, sessions = ({each[i]: each[i + 1] for i in range(0, len(each), 2)} for each in replies[1:])
             if not meta:
                 raise StoreFormatError(f"{self.where}: there is no store")
-            held = store._held_of({name.decode(): value for name, value in meta.items()}, has_objects=True)
-            outcomes = {session: value.split() for session, value in sessions.items()}
+            fields = {name.decode(): value for name, value in meta.items()}
+            held = store._held_of(fields, has_objects=True)
             types = store._types(store._open_line())
             self.content = Content(
                 FORMAT,
-                bytes.fromhex(meta.get(b"history", b"").decode()),
+                store._history_of(fields),
                 held.epoch,
                 held.last_tid,
-                {name.decode(): value for name, value in facts.items()},
+                store._facts_of(facts),
                 sum(self._ask(*(("HLEN", store._key(f"objects:{number}")) for number in types))),
-                {session: (int(seq), int(tid)) for session, (seq, tid) in outcomes.items()},
+                store._outcomes_of(sessions),
             )
         except (Lost, _Again) as error:
             self.__exit__()
@@ -251,8 +252,13 @@ class RedisReader(StoreReader):
         self._store.close()
 
     def rows(self) -> Iterator[Batch]:
+        seen: dict[int, set[int]] = {}  # type -> objects: redis may give one twice
         try:
-            yield from self._store.load()
+            for batch in self._store.load():
+                known = seen.setdefault(batch[0][1], set()) if batch else set()
+                fresh = [each for each in batch if each[0] not in known]
+                known.update(each[0] for each in fresh)
+                yield fresh
         except (Lost, _Again) as error:
             raise StoreUnavailableError(f"{self.where} gives no answer: {error}") from error
         except StoreCorruptError:
