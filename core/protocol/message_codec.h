@@ -95,7 +95,7 @@ class MessageDecoder {
   void take(Scope& value) { take_enum(value, Scope::kNone, Scope::kObjects); }
   void take(Outcome& value) { take_enum(value, Outcome::kAccepted, Outcome::kTooLarge); }
   void take(KeyKind& value) { take_enum(value, KeyKind::kNone, KeyKind::kTypeSet); }
-  void take(Refusal& value) { take_enum(value, Refusal::kSchemaMismatch, Refusal::kTooLarge); }
+  void take(Refusal& value) { take_enum(value, Refusal::kSchemaMismatch, Refusal::kNotStored); }
   void take(Farewell& value) { take_enum(value, Farewell::kStopping, Farewell::kServer); }
   template <class T>
   void take_enum(T& value, T least, T greatest) {

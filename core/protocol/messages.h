@@ -320,6 +320,7 @@ enum class Refusal : uint8_t {
   kUnknownType = 2,
   kUnknownSession = 3,
   kTooLarge = 4,
+  kNotStored = 5,  ///< the store refused; it may be asked again
 };
 
 /// A request that cannot be fulfilled; the connection goes on.

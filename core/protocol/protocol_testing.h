@@ -37,7 +37,7 @@ class RandomFields {
   void fill(Scope& value) { value = static_cast<Scope>(random_() % 4); }
   void fill(Outcome& value) { value = static_cast<Outcome>(random_() % 7); }
   void fill(KeyKind& value) { value = static_cast<KeyKind>(random_() % 5); }
-  void fill(Refusal& value) { value = static_cast<Refusal>(1 + random_() % 4); }
+  void fill(Refusal& value) { value = static_cast<Refusal>(1 + random_() % 5); }
   void fill(Farewell& value) { value = static_cast<Farewell>(1 + random_() % 7); }
   void fill(FieldDefinition& f) { fill(f.name), fill(f.type), fill(f.default_value); }
   void fill(IndexDefinition& i) { fill(i.name), fill(i.fields), fill(i.is_unique); }

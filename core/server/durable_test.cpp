@@ -195,15 +195,33 @@ BOOST_AUTO_TEST_CASE(a_refused_group_has_not_happened_and_its_facts_come_again) 
   send_commit(id, Records().create(cup, {"cup", 4, 1}));
   say(id, DefineSchema{RequestId{2}, {"more", {{"Thing", {{"x", "int", {}}}, {}}}}});
   work(false);
-  BOOST_TEST((heard(id) == Lines{"CommitResult 1 server error through 0"}));
+  BOOST_TEST((heard(id) == Lines{"CommitResult 1 server error through 0", "Refused 2"}));
   BOOST_TEST(now_in_store().empty());
   BOOST_TEST(!core.start_group());  // not in a busy loop
   core.tick(now);
   work();
+  say(id, DefineSchema{RequestId{3}, {"more", {{"Thing", {{"x", "int", {}}}, {}}}}});
   BOOST_TEST((heard(id) == Lines{"SchemaMapping"}));
   DurableFixture next(kept);
   BOOST_TEST(next.core.store().find_table("more.Thing") != nullptr);
   BOOST_TEST(next.now_in_store().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_full_store_keeps_nobody_waiting) {
+  ConnectionId id = connect();  // before anything is reserved
+  say(id, Hello{1, 1, "memory", 0});
+  say(id, Auth{kToken});
+  work(false);
+  BOOST_TEST((heard(id) == Lines{"ServerHello", "ServerGoodbye server"}));
+  core.tick(now);
+  work();
+  ConnectionId other = enter();
+  core.tick(now);
+  work();
+  say(other, DefineSchema{RequestId{2}, {"more", {{"Thing", {{"x", "int", {}}}, {}}}}});
+  say(other, Flush{RequestId{3}});
+  work(false);
+  BOOST_TEST((heard(other) == Lines{"Refused 2", "Flushed 3 through 0"}));
 }
 
 BOOST_AUTO_TEST_CASE(connection_objects_are_not_kept_and_their_numbers_do_not_come_back) {

@@ -340,11 +340,12 @@ bool ServerCore::may_wait(Connection& c) {
   return false;
 }
 
-/// An answer that is given when every commit that came before it is decided.
+/// An answer that is given when every commit that came before it is decided, and every fact is kept that it tells.
 void ServerCore::answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer) {
   ++c.answers_waiting;
-  answers_.push_back({c.id, std::move(answer), commits_submitted_, facts_changed_});
-  if (facts_changed_ > facts_kept_) are_facts_due_ = true;
+  bool tells_facts = !std::holds_alternative<Flushed>(answer);
+  answers_.push_back({c.id, std::move(answer), commits_submitted_, tells_facts ? facts_changed_ : 0});
+  if (tells_facts && facts_changed_ > facts_kept_) are_facts_due_ = true;
   give_waiting_answers();
 }
 
@@ -369,6 +370,24 @@ void ServerCore::give_waiting_answers() {
       send(c, std::get<SchemaMapping>(answer));
     }
   }
+}
+
+/// The store is full, or read-only: nobody knows for how long, so nobody is kept waiting for it.
+void ServerCore::refuse_unkept_answers() {
+  const std::string why = "the server's store takes no writes now; try again when it has room";
+  std::erase_if(answers_, [&](const WaitingAnswer& waiting) {
+    if (waiting.after_facts <= facts_kept_ || waiting.after_facts > facts_sent_) return false;
+    auto at = connections_.find(waiting.connection);
+    if (at == connections_.end()) return true;
+    Connection& c = *at->second;
+    --c.answers_waiting;
+    if (auto* mapping = std::get_if<SchemaMapping>(&waiting.answer)) {
+      refuse(c, mapping->request, Refusal::kNotStored, "the definition was not stored: " + why);
+    } else {
+      say_goodbye(c, Farewell::kServer, "the connection could not be given identities: " + why);
+    }
+    return true;
+  });
 }
 
 void ServerCore::on(Connection& c, const Resume&) {
@@ -407,6 +426,7 @@ void ServerCore::finish_group(bool was_persisted) {
   for (Bytes* scratch : {&gathered_, &entries_})
     if (scratch->capacity() > limits::kFrameBytesMax) *scratch = {};  // after something large, small again
   take_held_definitions();
+  if (!was_persisted) refuse_unkept_answers();
   give_waiting_answers();
 }
 

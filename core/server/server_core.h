@@ -230,6 +230,7 @@ class ServerCore {
   bool may_wait(Connection& c);
   void answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();
+  void refuse_unkept_answers();
   void take_held_definitions();
   void change_fact(const char* name);
   bool is_fact_kept(const char* name) const;
