@@ -12,6 +12,7 @@ confirm() tells whether one was written while it read.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from object_database.errors import (
     StoreCorruptError,
     StoreError,
     StoreFormatError,
+    StoreFullError,
     StoreMovedError,
     StoreUnavailableError,
 )
@@ -104,6 +106,7 @@ class SqliteReader(StoreReader):
         self.path: Path = store.path
         self.where = str(store.path)
         self._db: sqlite3.Connection | None = None
+        self._is_at_rest = False
 
     def __enter__(self) -> SqliteReader:
         import sqlite3
@@ -112,7 +115,8 @@ class SqliteReader(StoreReader):
             raise StoreFormatError(f"there is no store {self.path}")
 
         def read() -> None:
-            self._db = db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            mode = "mode=ro&immutable=1" if self._is_at_rest else "mode=ro"
+            self._db = db = sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
             db.execute("BEGIN")
             number = self._store._check_format(db)
             if number == 0:
@@ -139,6 +143,8 @@ class SqliteReader(StoreReader):
                 self.content.sessions,
             )
 
+        # Else SQLite makes a file beside it, which a read-only medium does not allow.
+        self._is_at_rest = not os.access(self.path.parent, os.W_OK) and not self._has_log()
         try:
             self._guarded(read)
         except BaseException:
@@ -150,6 +156,13 @@ class SqliteReader(StoreReader):
         db, self._db = self._db, None
         if db is not None:
             db.close()
+
+    def _has_log(self) -> bool:
+        return Path(f"{self.path}-wal").exists()
+
+    def confirm(self) -> None:
+        if self._is_at_rest and self._has_log():
+            raise StoreMovedError(f"{self.where} was opened by a server while it was read")
 
     def rows(self) -> Iterator[Batch]:
         cursor = self._ask("SELECT id, type, row FROM objects")
@@ -191,7 +204,10 @@ class SqliteReader(StoreReader):
             finally:
                 target.close()
 
-        self._guarded(copy)
+        try:
+            self._guarded(copy)
+        except StoreFullError as error:
+            raise StoreFullError(f"there is no room for the copy in {path.parent}") from error
 
     def _database(self) -> sqlite3.Connection:
         assert self._db is not None

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from object_database import _core
-from object_database.errors import StoreError, StoreMovedError
+from object_database.errors import StoreError, StoreInUseError, StoreMovedError
 from object_database.persistence import Group, Persistence, SqlitePersistence
 from object_database.store_options import store_of
 from object_database.store_readers import Content, SqliteReader, StoreReader, reader_of
@@ -60,6 +60,7 @@ def _copy(unopened: StoreReader, path: Path) -> Content:
         content = reader.content
         if isinstance(reader, SqliteReader):
             reader.copy_to(path, said)
+            reader.confirm()
             return content
         with SqlitePersistence(path) as store:
             epoch, copied = store.open().epoch, 0
@@ -183,6 +184,7 @@ def restore(options: argparse.Namespace) -> int:
         for batch in reader.rows():
             rows += batch
             said(len(rows), content.object_count)
+        reader.confirm()
     fill(target, content, rows, options.overwrite)
     print(f"{len(rows):,} objects of transaction {content.last_tid} are in {reader_of(target).where}")
     return 0
@@ -193,7 +195,13 @@ def fill(store: Persistence, content: Content, rows: Sequence[Row], overwrite: b
 
     Identities and transaction ids of both, the old content and the new one, stay reserved.
     """
-    state = store.open()
+    try:
+        state = store.open()
+    except StoreInUseError as error:
+        raise StoreError(
+            f"{reader_of(store).where} belongs to a server that runs on {error.host}, process {error.pid}, since "
+            f"{error.since}: stop it first"
+        ) from error
     try:
         if (state.object_count or state.last_tid) and not overwrite:
             raise StoreError(

@@ -199,7 +199,9 @@ def test_a_store_that_a_server_has_is_not_restored_into(kind: str, place: Place,
     fill(store)
     done(*options, "backup", tmp_path / "b")
     with InMemServer(kvstore=store, auth_token="t"):
-        assert f"process {os.getpid()}" in refused(*options, "restore", tmp_path / "b", "--overwrite")
+        said = refused(*options, "restore", tmp_path / "b", "--overwrite")
+        assert f"process {os.getpid()}" in said
+        assert said.endswith("stop it first")  # odb takes no store from a live server
         assert f"process {os.getpid()}" in done(*options, "stats")
     assert len(orders_in(store)) == 20
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -58,6 +59,23 @@ def test_a_file_is_read_as_it_was_when_reading_began(tmp_path: Path) -> None:
         check_content(reader)
         reader.confirm()
         assert store.last_tid() == 5
+
+
+def test_a_file_where_nobody_can_write_is_read_without_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(SqlitePersistence(tmp_path / "s")):
+        pass
+    monkeypatch.setattr(os, "access", lambda *_: False)  # tests may run as root, who may write everywhere
+    before = sorted(tmp_path.iterdir())
+    with reader_of(SqlitePersistence(tmp_path / "s")) as reader:
+        assert rows_of(reader) == [(7, 1, b"seven"), (8, 2, b"eight")]
+        assert sorted(tmp_path.iterdir()) == before
+        reader.confirm()
+        with SqlitePersistence(tmp_path / "s") as store:
+            store.open()
+            with pytest.raises(StoreMovedError, match="opened by a server while it was read"):
+                reader.confirm()
 
 
 def test_a_redis_that_is_written_to_meanwhile_is_noticed(redis_process: RedisProcess) -> None:
