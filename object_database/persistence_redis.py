@@ -277,7 +277,9 @@ class RedisPersistence(Persistence):
             def attempt() -> int:
                 held = self._look(is_fresh=True)
                 held.check_owner(self._where, self._opened)
-                self._execute([], held.last_tid)  # voids every earlier attempt
+                # With all acknowledged nothing is under way, and a write would tell a tool that reads that somebody commits.
+                if self._attempt_is_open or held.last_tid != self._opened.last_tid:
+                    self._execute([], held.last_tid)  # voids every earlier attempt
                 return held.last_tid
 
             return self._within_bound(attempt)

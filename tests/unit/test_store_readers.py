@@ -98,6 +98,14 @@ def test_the_lease_of_a_quiet_server_disturbs_nobody(redis_process: RedisProcess
         reader.confirm()
 
 
+def test_a_server_without_commits_that_asks_for_its_store_disturbs_nobody(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)) as store, reader_of(in_redis(redis_process)) as reader:
+        assert store.last_tid() == 4
+        check_content(reader)
+        reader.confirm()
+
+
 def test_rows_that_change_while_they_are_read_are_no_damage(redis_process: RedisProcess) -> None:
     redis_process.flush_all()
     with served(in_redis(redis_process)) as store, reader_of(in_redis(redis_process)) as reader:
