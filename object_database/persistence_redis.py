@@ -18,6 +18,7 @@ its arguments are limited, it keeps everything in memory twice, and an error in 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -60,6 +61,9 @@ COMMAND_BYTES = 1 << 20
 FULL = {"OOM", "READONLY", "MISCONF", "NOREPLICAS"}
 PASSING = {"LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"}
 PAUSE_S_MAX = 1.0
+SILENT_S = 1.0  # an outage that is over sooner is nobody's concern
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -111,6 +115,8 @@ class RedisPersistence(Persistence):
             raise InvalidArgumentError(f"db is the number of a database; {db!r} was given")
         if url is not None and (port is not None or host is not None):
             raise InvalidArgumentError("give a url, or host and port, not both")
+        if min_replicas < 0:
+            raise InvalidArgumentError(f"min_replicas is a number from 0 up; {min_replicas} was given")
         if not 0 < wait_ms < timeout_s * 1000:
             raise InvalidArgumentError(f"wait_ms must be below timeout_s; {wait_ms} ms and {timeout_s} s were given")
         if port is not None and not 0 < port < 65536:
@@ -535,14 +541,23 @@ class RedisPersistence(Persistence):
 
     def _within_bound(self, attempt: Callable[[], T]) -> T:
         """Try until it succeeds, fails for good, or retry_s are over."""
-        deadline = time.monotonic() + self._retry_s
+        begin = time.monotonic()
+        deadline = begin + self._retry_s
         pause_s = 0.01
+        is_said = False
         while True:
             try:
-                return attempt()
+                result = attempt()
+                if is_said:
+                    _log.warning("%s is back, after %.1f s", self._where, time.monotonic() - begin)
+                return result
             except (Lost, _Again) as error:
                 self._watched = None
-                left_s = deadline - time.monotonic()
+                now = time.monotonic()
+                left_s = deadline - now
+                if now - begin > SILENT_S and not is_said:
+                    is_said = True
+                    _log.warning("%s is waited for, %.0f s at most: %s", self._where, self._retry_s, error)
                 if left_s <= 0:
                     raise StoreUnavailableError(
                         f"{self._where} gave no answer for {self._retry_s} s: {error}"

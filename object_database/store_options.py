@@ -21,6 +21,12 @@ def add_store_options(group: argparse._ArgumentGroup) -> None:
         metavar="URL",
         help="in redis: redis://user:password@host:port/db, rediss:// for TLS, unix:// for a socket",
     )
+    group.add_argument(
+        "--redis-min-replicas",
+        metavar="N",
+        type=int,
+        help="acknowledge nothing before so many replicas of that redis have it; 0 without this",
+    )
 
 
 def _directory(text: str) -> Path:
@@ -32,7 +38,8 @@ def _directory(text: str) -> Path:
 
 def is_default_store(options: argparse.Namespace) -> bool:
     """Whether nobody said where objects live: redis on this machine, then."""
-    return options.data_dir is None and not any((options.redis_host, options.redis_port, options.redis_url))
+    named = (options.data_dir, options.redis_host, options.redis_port, options.redis_url)
+    return all(each is None for each in named)
 
 
 def store_of(
@@ -47,8 +54,10 @@ def store_of(
           retry_s: how long it is tried again when it does not answer.  default_port: of a redis whose port nobody named.
     """
     has_redis = any(each is not None for each in (options.redis_host, options.redis_port, options.redis_url))
+    if options.redis_host == "" or options.redis_url == "":
+        raise ValueError("--redis_host or --redis-url is empty: leave it out, or name a redis")
     if options.data_dir is not None:
-        if has_redis:
+        if has_redis or options.redis_min_replicas is not None:
             raise ValueError("objects live in one place: --data-dir or redis, not both")
         if makes_directory:
             try:
@@ -61,6 +70,8 @@ def store_of(
     if options.redis_url is not None:
         if options.redis_host is not None or options.redis_port is not None:
             raise ValueError("give --redis-url, or --redis_host and --redis_port, not both")
-        return RedisPersistence(url=options.redis_url, retry_s=retry_s)
+        return RedisPersistence(url=options.redis_url, retry_s=retry_s, min_replicas=options.redis_min_replicas or 0)
     port = default_port if options.redis_port is None else options.redis_port
-    return RedisPersistence(host=options.redis_host, port=port, retry_s=retry_s)
+    return RedisPersistence(
+        host=options.redis_host, port=port, retry_s=retry_s, min_replicas=options.redis_min_replicas or 0
+    )

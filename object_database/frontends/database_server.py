@@ -112,7 +112,7 @@ def store_named(options: argparse.Namespace) -> Persistence | None:
         if is_default_store(options):
             check_default_redis()
         return store_of(options, retry_s=options.store_retry, default_port=DEFAULT_REDIS_PORT)
-    if not is_default_store(options):
+    if not is_default_store(options) or options.redis_min_replicas is not None:
         raise ValueError("objects live in one place: --inmem, --data-dir or redis, not several of them")
     return None
 
@@ -151,12 +151,13 @@ class Signals:
             raise Stopped
 
 
-def serve(server: TcpServer, store: str, signals: Signals) -> None:
+def serve(server: TcpServer, store: Persistence | None, signals: Signals) -> None:
     """Run until a signal comes, and say where."""
     server._on_loading = Progress()
     with server:
         signals.is_starting = False
-        say(f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {store}")
+        where = "memory" if store is None else store.describe()  # what redis can lose it tells when it is open
+        say(f"serving on {server.host}:{server.port}, certificate sha256 {server.fingerprint}, objects in {where}")
         while not signals.stop.wait(_HEALTH_S):
             if (failure := server.failure()) is not None:
                 raise server.store_lost or InternalError(f"the server has stopped serving: {failure}")
@@ -191,7 +192,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "database_server.py
             take_over=options.take_over,
             store_retry_s=options.store_retry,
         )
-        serve(server, "memory" if store is None else store.describe(), Signals())
+        serve(server, store, Signals())
     except Stopped:
         say("stopped")
     except (ObjectDatabaseError, ValueError) as error:

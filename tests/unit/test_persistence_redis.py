@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from object_database import persistence_redis
 from object_database.errors import (
     FencedError,
     InvalidArgumentError,
@@ -306,6 +307,25 @@ def test_a_redis_that_stands_still_is_waited_for(redis_process: RedisProcess, op
     finish()
     store.close()
     assert held_by(redis_process) == (20, contents_after(20))
+
+
+def test_an_outage_is_told_and_its_end_too(
+    redis_process: RedisProcess,
+    open_store: OpenStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(persistence_redis, "SILENT_S", 0.0)
+    store = open_store(redis_process)
+    redis_process.kill()
+    finish = in_thread(lambda: store.apply(group_of(1, 1)))
+    while not caplog.records:
+        threading.Event().wait(0.01)
+    redis_process.start()
+    finish()
+    first, last = (record.getMessage() for record in caplog.records)
+    assert "is waited for, 20 s at most" in first
+    assert " is back, after " in last
 
 
 def test_an_outage_beyond_the_bound_leaves_the_outcome_open_and_last_tid_settles_it(
