@@ -261,10 +261,14 @@ class SqlitePersistence(Persistence):
         def reopen() -> None:
             if self._db is not None:
                 self._db.close()
-            self._connect().execute("BEGIN IMMEDIATE")
-            self._held().check_owner(str(self.path), self._opened)
-            self._write_log_again()
-            self._connected().execute("ROLLBACK")
+            db = self._connect()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                self._held().check_owner(str(self.path), self._opened)
+                self._write_log_again()
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
         try:
             self._guarded(reopen)

@@ -15,6 +15,7 @@ import argparse
 import base64
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from object_database import _core
 from object_database.cli.copying import Row, fill, origin_of, try_again, whole_file
 from object_database.errors import ObjectDatabaseError
 from object_database.identity import IDENTITY_BLOCK_SIZE
+from object_database.persistence_interface import HISTORY_BYTES
 from object_database.store_options import store_of
 from object_database.store_readers import Content, StoreReader, reader_of
 from object_database.util_progress import Progress
@@ -32,7 +34,11 @@ __all__ = ["export_lines", "import_lines", "read_lines", "read_value", "write_va
 
 FORMAT = "object_database"
 VERSION = 1
+_RESERVED = ("transactions", "blocks", "identities")
 _INT_MAX = 1 << 53
+_INT = re.compile(r"-?[0-9]{1,20}")
+_NUMBER_MAX = (1 << 62) - 1  # of transactions
+_ID_MAX = (1 << 63) - 1 - 2 * IDENTITY_BLOCK_SIZE
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -102,7 +108,7 @@ def _header(content: Content, described: list[Any], names: list[str]) -> dict[st
         "history": content.history.hex(),
         "tid": content.last_tid,
         "objects": content.object_count,
-        "reservations": dict(zip(("transactions", "blocks", "identities"), reserved, strict=True)),
+        "reservations": dict(zip(_RESERVED, reserved, strict=True)),
         "catalogue": catalogue,
     }
 
@@ -132,14 +138,14 @@ def read_value(value: Any, numbers: dict[str, int]) -> Any:
         return value
     found = value.keys()
     if found == {"ref", "id"}:
-        if value["ref"] not in numbers:
+        if not isinstance(value["ref"], str) or value["ref"] not in numbers:
             raise ValueError(f"a reference to {value['ref']!r}, which is not in the catalogue")
         return numbers[value["ref"]], value["id"]
     word = next(iter(value.values()), None)
     if len(found) == 1 and isinstance(word, str):
         if "bytes" in found:
             return base64.b64decode(word, validate=True)
-        if "int" in found:
+        if "int" in found and _INT.fullmatch(word):
             return int(word)
         if "float" in found and word in _FLOATS:
             return _FLOATS[word]
@@ -154,7 +160,8 @@ def import_lines(options: argparse.Namespace) -> int:
     if options.file == "-":
         content, rows = read_lines(sys.stdin, "stdin")
     else:
-        with open(options.file, encoding="utf-8", newline="\n") as lines:
+        # Bytes that are no text stay what they are, and are refused with the number of their line.
+        with open(options.file, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             content, rows = read_lines(lines, options.file)
     fill(target, content, rows, options.overwrite)
     print(f"{len(rows):,} objects of transaction {content.last_tid} are in {reader_of(target).where}")
@@ -182,9 +189,18 @@ def read_lines(lines: Iterable[str], where: str) -> tuple[Content, list[Row]]:
         content, types, numbers = _read_header(header)
         rows: list[Row] = []
         seen: set[int] = set()
+        holders: dict[tuple[int, int, bytes], int] = {}  # type, index, key -> object
         with Progress("reading") as said:
             for found in parsed:
-                rows.append(_read_object(found, types.encode_row, numbers, seen))
+                object_id, number_of_type, row = _read_object(found, types.encode_row, numbers, seen)
+                for index, key in types.unique_keys(number_of_type, row):
+                    other = holders.setdefault((number_of_type, index, key), object_id)
+                    if other != object_id:
+                        name = types.described()[number_of_type - 1][3][index][0]
+                        raise ValueError(
+                            f"{found['type']} {object_id} has the same {name} as {other}, and {name} is unique"
+                        )
+                rows.append((object_id, number_of_type, row))
                 if len(rows) % 10_000 == 0:
                     said(len(rows), max(content.object_count, len(rows) + 1))
             if len(rows) != content.object_count:
@@ -208,6 +224,13 @@ def _read_header(header: dict[str, Any]) -> tuple[Content, Any, dict[str, int]]:
     if header.get("version") != VERSION:
         raise ValueError(f"version {header.get('version')} of the format, and this release reads {VERSION}")
     try:
+        reserved = header["reservations"]
+        counted = [header["tid"], header["objects"], *(reserved[name] for name in _RESERVED)]
+        if any(type(each) is not int or not 0 <= each <= _NUMBER_MAX for each in counted):
+            raise ValueError('"tid", "objects" and "reservations" are numbers from 0 to 2^62')
+        history = bytes.fromhex(header["history"])
+        if len(history) not in (0, HISTORY_BYTES):
+            raise ValueError(f'"history" has {len(history)} bytes instead of {HISTORY_BYTES}')
         given = header["catalogue"]
         numbers = {f"{each['schema']}.{each['name']}": place for place, each in enumerate(given, 1)}
         described = []
@@ -217,14 +240,13 @@ def _read_header(header: dict[str, Any]) -> tuple[Content, Any, dict[str, int]]:
             indexes = [(i["name"], [places[name] for name in i["fields"]], i["unique"]) for i in each["indexes"]]
             described.append((each["schema"], each["name"], fields, indexes))
         catalogue = _core.write_catalogue(described)
-        reserved = header["reservations"]
         facts = {
             "catalogue": catalogue,
             "reservations": _core.write_reservations(
                 max(reserved["transactions"], header["tid"]), reserved["blocks"], reserved["identities"]
             ),
         }
-        content = Content(1, bytes.fromhex(header["history"]), 0, header["tid"], facts, header["objects"], {})
+        content = Content(1, history, 0, header["tid"], facts, header["objects"], {})
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"the first line is not what export writes: {type(error).__name__}: {error}") from None
     if content.history:
@@ -237,10 +259,10 @@ def _read_object(
 ) -> Row:
     if found.keys() != {"type", "id", "fields"} or not isinstance(found["fields"], dict):
         raise ValueError('an object is {"type": ..., "id": ..., "fields": {...}}')
-    number, object_id = numbers.get(found["type"]), found["id"]
+    number, object_id = numbers.get(str(found["type"])), found["id"]
     if number is None:
         raise ValueError(f"type {found['type']!r} is not in the catalogue")
-    if type(object_id) is not int or not 0 < object_id < 1 << 63:
+    if type(object_id) is not int or not 0 < object_id <= _ID_MAX:
         raise ValueError(f"{object_id!r} is no id of an object")
     if object_id in seen:
         raise ValueError(f"object {object_id} is there twice")

@@ -154,7 +154,7 @@ def test_lines_become_rows() -> None:
 
 def test_an_identity_that_somebody_wrote_into_the_file_is_reserved() -> None:
     content, _ = read_lines(
-        lines_of({**HEADER, "objects": 2}, {**OBJECT, "id": 7_300_000_000}, {**OBJECT, "id": 9}), "f"
+        lines_of({**HEADER, "objects": 2}, {**OBJECT, "id": 7_300_000_000}, {**OBJECT, "id": 9, "fields": {}}), "f"
     )
     assert _core.read_reservations(content.facts["reservations"]) == (1000, 73, 9)
 
@@ -175,7 +175,11 @@ def catalogue_with(**changes: Any) -> list[Any]:
         ([[]], "f, line 1: it is no object of JSON"),
         ([{}], "f, line 1: this is no export of object_database"),
         (header_with(version=2), "f, line 1: version 2 of the format, and this release reads 1"),
-        (header_with(tid="x"), "f, line 1: the first line is not what export writes: TypeError"),
+        (header_with(tid="x"), 'f, line 1: "tid", "objects" and "reservations" are numbers'),
+        (header_with(tid=1 << 70), 'f, line 1: "tid", "objects" and "reservations" are numbers'),
+        (header_with(objects=-1), 'f, line 1: "tid", "objects" and "reservations" are numbers'),
+        (header_with(reservations={}), "f, line 1: the first line is not what export writes: KeyError"),
+        (header_with(history="ab"), 'f, line 1: "history" has 1 bytes instead of 16'),
         (header_with(catalogue=[{}]), "f, line 1: the first line is not what export writes: KeyError: 'schema'"),
         (header_with(catalogue=HEADER["catalogue"] * 2), "f, line 1: shop.Order is in its catalogue twice"),
         (catalogue_with(name="Or der"), "f, line 1: type 1 has an impossible name"),
@@ -186,6 +190,14 @@ def catalogue_with(**changes: Any) -> list[Any]:
         ([{**HEADER, "objects": 2}, OBJECT], "f, line 2: the file ends here with 1 objects, and began with 2"),
         ([HEADER, OBJECT, OBJECT], "f, line 3: object 100000000 is there twice"),
         ([HEADER, {**OBJECT, "type": "shop.X"}], "f, line 2: type 'shop.X' is not in the catalogue"),
+        ([HEADER, {**OBJECT, "type": ["shop.Order"]}], "f, line 2: type ['shop.Order'] is not in the catalogue"),
+        (
+            [{**HEADER, "objects": 2}, OBJECT, {**OBJECT, "id": 100_000_001}],
+            "f, line 3: shop.Order 100000001 has the same number as 100000000, and number is unique",
+        ),
+        ([HEADER, {**OBJECT, "id": (1 << 63) - 1}], "f, line 2: 9223372036854775807 is no id of an object"),
+        ([HEADER, {**OBJECT, "fields": {"number": {"int": "1_0"}}}], 'f, line 2: shop.Order.number: {"int": "1_0"} is'),
+        ([HEADER, {**OBJECT, "fields": {"number": {"ref": [], "id": 1}}}], "f, line 2: shop.Order.number: a reference"),
         ([HEADER, {**OBJECT, "id": 0}], "f, line 2: 0 is no id of an object"),
         ([HEADER, {**OBJECT, "id": True}], "f, line 2: True is no id of an object"),
         ([HEADER, {**OBJECT, "more": 1}], "f, line 2: an object is"),
