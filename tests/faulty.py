@@ -11,11 +11,13 @@ stall.reached.wait(5); ...; stall.release()
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from object_database.errors import StoreUnavailableError
 from object_database.persistence import Batch, Group, Persistence, State
 
 
@@ -90,6 +92,11 @@ class FaultyPersistence(Persistence):
         self.store.apply(group)
         _happens(fault.after)
 
+    def replace(self, group: Group) -> None:
+        fault = self._enter("replace")
+        self.store.replace(group)
+        _happens(fault.after)
+
     def last_tid(self) -> int:
         fault = self._enter("last_tid")
         tid = self.store.last_tid()
@@ -103,6 +110,46 @@ class FaultyPersistence(Persistence):
         fault = self._enter("close")
         self.store.close()
         _happens(fault.after)
+
+
+class RetriedPersistence(Persistence):
+    """What a server makes of a store whose answers get lost before or behind the deed: it asks again (K4)."""
+
+    def __init__(self, store: FaultyPersistence, seed: int):
+        self.store = store
+        self._random = random.Random(seed)
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        while True:
+            moment = self._random.choice(["before", "after", None])
+            if moment is not None:
+                self.store.plan(name, **{moment: StoreUnavailableError("no answer")})
+            try:
+                return getattr(self.store, name)(*arguments)
+            except StoreUnavailableError as error:
+                if str(error) != "no answer":
+                    raise
+
+    def open(self, take_over: bool = False) -> State:
+        return self.store.open(take_over)
+
+    def load(self, rows_max: int = 10_000) -> Iterator[Batch]:
+        return self.store.load(rows_max)
+
+    def apply(self, group: Group) -> None:
+        self._ask("apply", group)
+
+    def replace(self, group: Group) -> None:
+        self._ask("replace", group)
+
+    def last_tid(self) -> int:
+        return int(self._ask("last_tid"))
+
+    def describe(self) -> str:
+        return self.store.describe()
+
+    def close(self) -> None:
+        self.store.close()
 
 
 def _happens(what: Any) -> None:

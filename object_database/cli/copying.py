@@ -13,7 +13,7 @@ import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -126,7 +126,8 @@ def _locked(path: Path) -> Iterator[None]:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks: nobody can take it for abandoned there
+                fcntl.flock(fd, fcntl.LOCK_EX)
             if not path.exists() or not os.path.samestat(os.fstat(fd), path.stat()):
                 continue  # somebody has just taken it for abandoned
             _empty(path)
@@ -146,8 +147,8 @@ def _remove_abandoned(path: Path) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove(partial)
-        except BlockingIOError:
-            pass  # somebody writes to it
+        except OSError:
+            pass  # somebody writes to it, or nobody can tell
         finally:
             os.close(fd)
 

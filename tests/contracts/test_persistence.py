@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import socket
@@ -31,12 +32,12 @@ from object_database.persistence import Group, InMemoryPersistence, Persistence,
 from object_database.persistence_interface import SESSIONS_MAX
 from tests import redis_process as redis_process_module
 from tests import store_model
-from tests.faulty import DIE, FaultyPersistence
+from tests.faulty import DIE, FaultyPersistence, RetriedPersistence
 from tests.redis_process import RedisProcess
 from tests.store_model import contents_after, contents_of, group_of
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ["memory", "sqlite", "redis"]
+KINDS = ["memory", "sqlite", "redis", "faulty"]
 DURABLE = ["sqlite", "redis"]  # outlive their process
 
 Make = Callable[[], Persistence]
@@ -58,6 +59,11 @@ def maker(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Make:
         process: RedisProcess = request.getfixturevalue("redis_process")
         process.flush_all()
         return lambda: RedisPersistence(url=process.url, lease_s=2)
+    if kind == "faulty":
+        seeds = itertools.count()
+        return lambda: RetriedPersistence(
+            FaultyPersistence(SqlitePersistence(tmp_path / "store.sqlite")), seed=next(seeds)
+        )
     content = InMemoryPersistence()._content
 
     def in_memory() -> Persistence:

@@ -189,7 +189,7 @@ def test_a_redis_that_stands_still_stops_the_server_within_the_bound(start_redis
 
 def test_a_server_that_is_stopped_does_not_wait_for_a_redis_that_is_away(start_redis: Any) -> None:
     redis = start_redis()
-    server = TcpServer("localhost", 0, store_in(redis), None, "t")
+    server = TcpServer("localhost", 0, store_in(redis, lease_s=1.0), None, "t")
     with server:
         db = server.connect("t")
         db.subscribeToSchema(schema)
