@@ -620,5 +620,6 @@ def _losses(settings: dict[str, str], min_replicas: int) -> str:
     else:
         alone = "an end of redis loses everything (appendonly no, no snapshots): set appendonly yes, appendfsync always"
     if min_replicas:
-        return f"{alone}; it is acknowledged when {min_replicas} replicas have it, so a failover to one of them loses nothing"
+        who = "1 replica has" if min_replicas == 1 else f"{min_replicas} replicas have"
+        return f"{alone}; it is acknowledged when {who} it, so a failover to one of them loses nothing"
     return f"{alone}; a failover to a replica loses what had not reached it (min_replicas is 0)"

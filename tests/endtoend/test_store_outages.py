@@ -259,7 +259,7 @@ def test_a_redis_that_comes_back_behind_stops_the_server_which_says_what_was_los
 def test_a_server_that_wants_replicas_acknowledges_nothing_without_them(start_server: Any, start_redis: Any) -> None:
     redis = start_redis()
     program = start_server("--redis-url", redis.url, "--redis-min-replicas", "1", "--store-retry", "1.5")
-    assert "it is acknowledged when 1 replicas have it" in program.greeting
+    assert "it is acknowledged when 1 replica has it" in program.greeting
     with pytest.raises(DisconnectedException):  # the numbers of a connection are reserved in a group too
         program.connect()
     code, _, complaint = program.finish()

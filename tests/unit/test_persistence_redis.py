@@ -498,7 +498,7 @@ def test_a_group_is_acknowledged_when_the_replicas_have_it(
     replica = replica_of(primary, start_redis)
     store = open_store(primary, min_replicas=1)
     fill(store, 1, 20)
-    assert "1 replicas have it" in store.describe()
+    assert "1 replica has it" in store.describe()
     with replica.client() as client:
         assert client.hget("odb:meta", "last_tid") == b"20"
     replica.freeze()
