@@ -9,20 +9,24 @@ from __future__ import annotations
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from commits import CLIENTS, increment_client, together
-from model import HOST, TOKEN, load
+from model import HOST, TOKEN, Counter, connected, load
 from registry import Run, Sample, at_least, at_most, at_most_of_probe, benchmark, figure
 
 from object_database import TcpServer
 from object_database.persistence import Group, Persistence, RedisPersistence, SqlitePersistence
 
 APPENDS = 200  # of the store alone
+IN_FLIGHT = 64  # of a client that does not wait for each commit
+COMMITTERS = 4  # beside a backup
 
 
 def store_at(where: str) -> Persistence:
@@ -102,12 +106,46 @@ def place(run: Run, kind: str) -> Iterator[str]:
             redis.communicate()
 
 
-def eight(run: Run, kind: str) -> Sample:
+def ahead_client(port: int, seconds: float) -> Iterator[Any]:
+    """Worker: commits to objects of its own, and goes on while up to IN_FLIGHT of them are not confirmed. Each step yields
+    the rate of those that were confirmed."""
+    with connected(port) as db:
+        db.subscribeToNone(Counter)
+        with db.transaction():
+            counters = [Counter() for _ in range(IN_FLIGHT)]
+        may_go = threading.Semaphore(IN_FLIGHT)
+        refused = []
+
+        def confirmed(result: Any) -> None:
+            if not result.matches.Success:
+                refused.append(result)
+            may_go.release()
+
+        yield None
+        value = 0
+        while True:
+            began = time.perf_counter()
+            count = 0
+            while time.perf_counter() < began + seconds:
+                value += 1
+                may_go.acquire()
+                with db.transaction().onConfirmed(confirmed):
+                    counters[value % IN_FLIGHT].value = value
+                count += 1
+            for _ in range(IN_FLIGHT):
+                may_go.acquire()
+            took = time.perf_counter() - began
+            may_go.release(IN_FLIGHT)
+            assert not refused, refused
+            yield {"per_s": count / took}
+
+
+def eight(run: Run, kind: str, client: Callable[..., Iterator[Any]] = increment_client, **more: Any) -> Sample:
     with place(run, kind) as where:
-        options: dict[str, Any] = {"seconds": run.seconds, "subscribed": "none"}
+        options: dict[str, Any] = {"seconds": run.seconds, **more}
         server = run.client(serve_from, where=where)
-        in_memory = run.clients(CLIENTS, increment_client, port=run.server(), **options)
-        in_store = run.clients(CLIENTS, increment_client, port=server.ready["port"], **options)
+        in_memory = run.clients(CLIENTS, client, port=run.server(), **options)
+        in_store = run.clients(CLIENTS, client, port=server.ready["port"], **options)
         rates, memory_rates = [], []
         for _ in range(run.repetitions):
             memory_rates.append(sum(step["per_s"] for step in together(in_memory)))
@@ -153,6 +191,42 @@ def restart(run: Run, kind: str) -> Sample:
     return Sample({"": rates, "start": seconds})
 
 
+def backup_client(where: str, seconds: float) -> Iterator[Any]:
+    """Worker: each step makes one backup of the store after the other and yields how long one took."""
+    command = [sys.executable, "-m", "object_database", "--data-dir", where, "backup", "--overwrite"]
+    yield None
+    while True:
+        began = time.perf_counter()
+        count = 0
+        while time.perf_counter() < began + seconds:
+            subprocess.run([*command, f"{where}/copy.sqlite"], check=True, stdout=subprocess.DEVNULL)
+            count += 1
+        yield (time.perf_counter() - began) / count
+
+
+def beside_backup(run: Run) -> Sample:
+    with place(run, "sqlite") as where:
+        server = run.client(serve_from, where=where)
+        port = server.ready["port"]
+        loader = run.client(load, port=port, kind="IndexedPair", count=run.size)
+        loader.step()
+        loader.end()
+        backup = run.client(backup_client, where=where, seconds=run.seconds)
+        clients = run.clients(COMMITTERS, increment_client, port=port, seconds=run.seconds, subscribed="none")
+        lost, quiet, took = [], [], []
+        for _ in range(run.repetitions):
+            before = sum(step["per_s"] for step in together(clients))
+            backup.ask()
+            beside = sum(step["per_s"] for step in together(clients))
+            took.append(backup.answer())
+            after = sum(step["per_s"] for step in together(clients))
+            quiet.append((before + after) / 2)
+            lost.append(100 * (1 - beside / quiet[-1]))
+        for each in (*clients, backup, server):
+            each.end()
+    return Sample({"": lost, "backup": took, "quiet": quiet})
+
+
 @benchmark(
     "stores.eight_sqlite", "8 clients on SQLite, each subscribed to its own object, over the same without a store"
 )
@@ -160,7 +234,7 @@ def restart(run: Run, kind: str) -> Sample:
 @figure(name="rate", unit="commits/s")
 @figure(name="in memory", unit="commits/s")
 def eight_sqlite(run: Run) -> Sample:
-    return eight(run, "sqlite")
+    return eight(run, "sqlite", subscribed="none")
 
 
 @benchmark("stores.eight_redis", "8 clients on redis, AOF always")
@@ -168,7 +242,23 @@ def eight_sqlite(run: Run) -> Sample:
 @figure(name="rate", unit="commits/s")
 @figure(name="in memory", unit="commits/s")
 def eight_redis(run: Run) -> Sample:
-    return eight(run, "redis")
+    return eight(run, "redis", subscribed="none")
+
+
+@benchmark("stores.ahead_sqlite", f"8 clients on SQLite, each with up to {IN_FLIGHT} commits that it does not wait for")
+@figure(unit="% of in memory", bar=at_least(60))
+@figure(name="rate", unit="commits/s")
+@figure(name="in memory", unit="commits/s")
+def ahead_sqlite(run: Run) -> Sample:
+    return eight(run, "sqlite", ahead_client)
+
+
+@benchmark("stores.ahead_redis", "the same on redis, AOF always")
+@figure(unit="% of in memory", bar=at_least(50))
+@figure(name="rate", unit="commits/s")
+@figure(name="in memory", unit="commits/s")
+def ahead_redis(run: Run) -> Sample:
+    return eight(run, "redis", ahead_client)
 
 
 @benchmark("stores.one_sqlite", "one client's commit on SQLite; probe: the store alone and 1.3 times in memory")
@@ -199,3 +289,11 @@ def load_sqlite(run: Run) -> Sample:
 @figure(name="start", unit="s", bar=at_most(10))
 def load_redis(run: Run) -> Sample:
     return restart(run, "redis")
+
+
+@benchmark("stores.backup", f"what a backup of SQLite costs {COMMITTERS} clients that commit", size=1_000_000)
+@figure(unit="% of their rate", bar=at_most(30))
+@figure(name="backup", unit="s")
+@figure(name="quiet", unit="commits/s")
+def backup(run: Run) -> Sample:
+    return beside_backup(run)

@@ -44,7 +44,7 @@ std::unique_ptr<Server> start_server(const std::string& token, double heartbeat_
   return server;
 }
 
-/// rows: [(object id, type number, row)]
+/// rows: [(object id, type number, row)]. What is wrong with them is said by the next call, or by loaded().
 void load(Server& server, const nb::list& rows) {
   std::vector<DurableRow> taken;
   taken.reserve(rows.size());
@@ -79,6 +79,14 @@ nb::object next_group(Server& server, double timeout_s) {
   for (const DurableCommit& commit : group->commits)
     commits.append(nb::make_tuple(bytes_of(commit.session), commit.seq.value, commit.tid.value));
   return nb::make_tuple(group->previous.value, group->last.value, rows, facts, commits);
+}
+
+void loaded(Server& server) {
+  Status status = [&] {
+    NoGil no_gil;
+    return server.loaded();
+  }();
+  raise_if_failed(status);
 }
 
 void listen(Server& server, const std::string& host, int port, const std::optional<std::string>& certificate_path,
@@ -126,7 +134,7 @@ void add_server(nb::module_& module) {
       .def("failure", &Server::failure, nb::call_guard<NoGil>())
       .def("figures", &figures)
       .def("load", &load)
-      .def("loaded", &Server::loaded, nb::call_guard<NoGil>())
+      .def("loaded", &loaded)
       .def("next_group", &next_group)
       .def("group_done", &Server::group_done, nb::call_guard<NoGil>())
       .def("store_lost", &Server::store_lost, nb::call_guard<NoGil>())

@@ -60,6 +60,8 @@ WAL_BYTES_MAX = 64 << 20  # what the log is cut to when a huge group has blown i
 LOG_PIECE_BYTES = 1 << 20
 CACHE_KIB = 64 << 10  # of pages: a group of scattered rows reads the leaves that it changes
 
+# K3 in one statement: the store is still ours, and ends where the group begins.
+ADVANCE = "UPDATE store SET last_tid = ? WHERE token = ? AND epoch = ? AND last_tid = ?"
 WRITE_ROW = "INSERT INTO objects VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row"
 WRITE_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 WRITE_SESSION = (
@@ -327,7 +329,7 @@ class SqlitePersistence(Persistence):
         deleted = [each[:1] for each in group.rows if each[2] is None] if len(written) < len(group.rows) else []
 
         def change() -> bool:
-            if not self._held().is_followed_by(group, str(self.path), self._opened):
+            if not self._advance(db, group):
                 return False
             if new_history is not None:
                 for table in ("objects", "facts", "sessions"):
@@ -343,10 +345,20 @@ class SqlitePersistence(Persistence):
                 db.executemany(WRITE_SESSION, [(session, seq, tid) for session, (seq, tid) in latest.items()])
             if forgotten:
                 db.executemany("DELETE FROM sessions WHERE session = ?", [(session,) for session in forgotten])
-            db.execute("UPDATE store SET last_tid = ?", (group.last_tid,))
             return True
 
         return self._transaction(change)
+
+    def _advance(self, db: sqlite3.Connection, group: Group) -> bool:
+        """Whether the group is to be written; the store then ends with it. When all is well this reads nothing back."""
+        epoch, token, last_tid = self._opened
+        if group.epoch == epoch and last_tid <= group.previous_tid <= group.last_tid < 1 << 63:
+            if db.execute(ADVANCE, (group.last_tid, token, epoch, group.previous_tid)).rowcount == 1:
+                return True
+        if not self._held().is_followed_by(group, str(self.path), self._opened):
+            return False
+        db.execute("UPDATE store SET last_tid = ?", (group.last_tid,))
+        return True
 
     def _transaction(self, change: Callable[[], bool]) -> bool:
         """Run it between BEGIN IMMEDIATE and COMMIT, or ROLLBACK when it raises or returns False."""

@@ -240,8 +240,23 @@ void Engine::decide_for_store() {
       gate_.leaves(now, waiting - core_.commits_waiting());
       is_in_store_ = true;
       desk_.put(std::move(group));
+      if (microseconds(gate_.took_us()) <= ShortWait::kLongest) stay_awake();
     }
   }
+}
+
+/// A fast store answers before this thread would be awake again.
+void Engine::stay_awake() {
+  auto now = ShortWait::Clock::now();
+  store_wait_.begin(now, now + ShortWait::kLongest);
+  if (!std::exchange(is_awake_, true)) look_again();
+}
+
+void Engine::look_again() {
+  loop_.post([this] {  // while a handler is ready the loop does not sleep
+    is_awake_ = is_in_store_ && store_wait_.go_on();
+    if (is_awake_) look_again();
+  });
 }
 
 void Engine::open_gate_later(Instant now) {

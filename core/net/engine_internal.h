@@ -23,6 +23,7 @@
 #include "core/net/memory_channel_internal.h"
 #include "core/net/scram.h"
 #include "core/net/server.h"
+#include "core/net/short_wait.h"
 #include "core/net/store_desk.h"
 #include "core/net/tls_internal.h"
 
@@ -74,6 +75,8 @@ class Engine {
   void ended(Peer& peer);
   void decide();
   void decide_for_store();
+  void stay_awake();
+  void look_again();
   void open_gate_later(Instant now);
   void schedule_turn();
   void turn();
@@ -94,6 +97,8 @@ class Engine {
   StoreDesk desk_;
   bool is_in_store_ = false;  // a group
   GroupGate gate_;
+  ShortWait store_wait_;
+  bool is_awake_ = false;  // look_again() is posted
   std::list<Acceptor> acceptors_;
   std::map<uint64_t, Handshake> handshakes_;
   uint64_t last_handshake_ = 0;

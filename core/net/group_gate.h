@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "core/base/ids.h"
 
@@ -29,15 +30,19 @@ class GroupGate {
   /// It came back, and so many commits have come meanwhile.
   void is_back(Instant now, size_t waiting) {
     expected_ = commits_ + waiting;
-    opens_ = Instant{now.us + std::min((now.us - left_.us) / 2, kWaitUsMax)};
+    took_us_ = now.us - left_.us;
+    opens_ = Instant{now.us + std::min(took_us_ / 2, kWaitUsMax)};
   }
   /// Whether a group of those that wait should leave now.
   bool is_open(Instant now, size_t waiting) const { return waiting >= std::min(expected_, kEnough) || now >= opens_; }
   /// When it opens at the latest.
   Instant opens() const { return opens_; }
+  /// How long the last group was away.
+  int64_t took_us() const { return took_us_; }
 
  private:
   Instant left_, opens_;
+  int64_t took_us_ = INT64_MAX;  // nobody knows
   size_t commits_ = 0, expected_ = 0;
 };
 

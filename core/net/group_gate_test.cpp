@@ -40,6 +40,7 @@ BOOST_AUTO_TEST_CASE(a_slow_store_keeps_nobody_waiting_for_long) {
   GroupGate gate;
   gate.leaves(at(0), 2);
   gate.is_back(at(10'000'000), 0);
+  BOOST_TEST(gate.took_us() == 10'000'000);
   BOOST_TEST(gate.opens().us == 10'000'000 + GroupGate::kWaitUsMax);
 }
 

@@ -79,11 +79,22 @@ Status EngineServer::restored() const {
 }
 
 Status EngineServer::load(std::vector<DurableRow> rows) {
-  return on_engine([this, &rows] { return engine_->load(rows); });
+  std::lock_guard lock(mutex_);
+  Status before = loading_.valid() ? loading_.get() : Status::ok();
+  if (!before.is_ok() || is_stopped_) return before;
+  auto task = std::make_shared<std::packaged_task<Status()>>(
+      [engine = engine_.get(), rows = std::move(rows)] { return engine->load(rows); });
+  loading_ = task->get_future();
+  loop_->post([task] { (*task)(); });
+  return before;
 }
 
-void EngineServer::loaded() {
-  on_engine([this] { engine_->loaded(); });
+Status EngineServer::loaded() {
+  return on_engine([this] {
+    Status last = loading_.valid() ? loading_.get() : Status::ok();  // on the same thread, after it
+    if (last.is_ok()) engine_->loaded();
+    return last;
+  });
 }
 
 std::optional<DurableGroup> EngineServer::next_group(std::chrono::steady_clock::time_point deadline) {

@@ -40,9 +40,10 @@ class Server {
   // -- with ServerConfig::durable
   /// kServer: the state that the server was started with is damaged, or these rows are. Before load() and listen().
   virtual Status restored() const = 0;
+  /// Loads them while the caller brings the next ones: gives the status of the rows before.
   virtual Status load(std::vector<DurableRow> rows) = 0;
-  /// Everything is loaded.
-  virtual void loaded() = 0;
+  /// Everything is loaded: the status of the last rows.
+  virtual Status loaded() = 0;
   /// What the store has to take next; none at the deadline, or when the server has stopped (is_done()).
   virtual std::optional<DurableGroup> next_group(std::chrono::steady_clock::time_point deadline) = 0;
   virtual bool is_done() const = 0;

@@ -1,6 +1,7 @@
 /// What the in-process client needs of a server besides its public face.
 #pragma once
 
+#include <future>
 #include <memory>
 #include <mutex>
 
@@ -19,7 +20,7 @@ class EngineServer final : public Server {
   void stop() override;
   Status restored() const override;
   Status load(std::vector<DurableRow> rows) override;
-  void loaded() override;
+  Status loaded() override;
   std::optional<DurableGroup> next_group(std::chrono::steady_clock::time_point deadline) override;
   bool is_done() const override;
   void group_done(bool was_persisted) override;
@@ -39,6 +40,7 @@ class EngineServer final : public Server {
   bool is_stopped_ = false;
   uint16_t port_ = 0;
   std::string fingerprint_;
+  std::future<Status> loading_;  // the rows that were given last
   std::shared_ptr<Loop> loop_;
   std::shared_ptr<Engine> engine_;  // destroyed before the loop
 };
