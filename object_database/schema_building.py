@@ -7,7 +7,7 @@ from typing import Any
 
 from object_database import _core
 from object_database.errors import SchemaError
-from object_database.schema_fields import DEFINITIONS, NO_DEFAULT, Definition
+from object_database.schema_fields import DEFINITIONS, NO_DEFAULT, Definition, Field
 from object_database.schema_rows import describe_itself, generated_doc
 
 __all__ = ["build"]
@@ -37,16 +37,15 @@ def build(schema_name: str, cls: type, database_type: type, definition: Definiti
         except TypeError as error:
             raise SchemaError(f"{schema_name}.{cls.__name__} cannot have these bases: {error}") from error
     init = None if cls.__init__ is object.__init__ else cls.__init__  # type: ignore[misc]
+    fields = _with_defaults(f"{schema_name}.{cls.__name__}", definition)
     _core.define_type(
         database_type,
-        [
-            (name, field.spec, None if field.default is NO_DEFAULT else (field.default,))
-            for name, field in definition.fields.items()
-        ],
+        [(name, each.spec, None if each.default is NO_DEFAULT else (each.default,)) for name, each in fields.items()],
         [(name, index.names, index.unique) for name, index in definition.indexes.items()],
         init,
         getattr(cls, "__del__", None),
     )
+    definition.fields.update(fields)
     DEFINITIONS[database_type] = definition
     describe_itself(database_type, has_row=not _has_its_own(cls, "Row") and "Row" not in definition.fields)
     for name, member in definition.members.items():
@@ -58,6 +57,16 @@ def build(schema_name: str, cls: type, database_type: type, definition: Definiti
     database_type.__is_database_object_type__ = True  # type: ignore[attr-defined]
     if getattr(cls, "__odb_is_lazy_by_default__", False):
         database_type.markLazyByDefault()  # type: ignore[attr-defined]
+
+
+def _with_defaults(where: str, definition: Definition) -> dict[str, Field]:
+    """The fields with their defaults as values of their types, so that what a class body gave can change later."""
+    return {
+        name: field
+        if field.default is NO_DEFAULT
+        else field._replace(default=_core.convert(field.spec, field.default, f"{where}.{name} (default)"))
+        for name, field in definition.fields.items()
+    }
 
 
 def _has_its_own(cls: type, name: str) -> bool:

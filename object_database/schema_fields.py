@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from functools import partial
 from typing import Any, NamedTuple
 
 from object_database.errors import SchemaError
@@ -113,7 +114,7 @@ class Definition(NamedTuple):
 DEFINITIONS: dict[type, Definition] = {}  # database type -> its definition
 
 
-@HINTS.append
+@partial(HINTS.insert, 0)  # before what is said of every class
 def _hint(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Indexed):
         return f"it takes a type: {annotation.__name__}[int]"

@@ -16,10 +16,10 @@ docs/reference/types.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 # Each part registers what it understands.
-from object_database import types_enums, types_foreign, types_native
+from object_database import _core, types_enums, types_foreign, types_native
 from object_database.errors import SchemaError
 from object_database.types_alternatives import Alternative
 from object_database.types_base import Forward, Reading
@@ -34,6 +34,7 @@ __all__ = [
     "Dict",
     "Float32",
     "Forward",
+    "FrozenDict",
     "Int8",
     "Int16",
     "Int32",
@@ -49,8 +50,13 @@ __all__ = [
     "UInt64",
     "field_spec",
     "field_type",
+    "register_codec",
+    "register_record",
 ]
 
+FrozenDict = _core.FrozenDict  # what fields of dicts are read as
+
+_Class = TypeVar("_Class", bound=type)
 _PARTS = (types_enums, types_foreign, types_native)
 
 
@@ -71,3 +77,29 @@ def field_type(annotation: Any, names: Callable[[str], Any] | None = None) -> An
     Raises: SchemaError: it is none; says what to write instead.
     """
     return Reading(names).type(annotation)
+
+
+def register_record(cls: _Class) -> _Class:
+    """Let `object` fields hold records of a class that no definition names; a class decorator.
+
+    Args:    cls: a typing.NamedTuple, frozen dataclass, frozen msgspec.Struct, NamedTuple(...) or Alternative. Programs that
+             read its values register it too, or name it in a definition; they know it by its name.
+    Raises:  SchemaError: it is none of these.
+    """
+    _core.register_record(Reading().spec(cls))
+    return cls
+
+
+def register_codec(
+    type: type,  # noqa: A002 (what it is called in every description)
+    encode: Callable[[Any], Any],
+    decode: Callable[[Any], Any],
+    name: str | None = None,
+) -> None:
+    """Let `object` fields hold objects of a class of any kind.
+
+    Args:    encode: makes a value of the object that such a field holds anyway.  decode: makes the object of that again.
+             name: stored with each value; "module.Class" when it is not given. Programs that read register the same one.
+    Raises:  SchemaError: the name or the class is taken.
+    """
+    _core.register_codec(type, encode, decode, name or f"{type.__module__}.{type.__qualname__}")

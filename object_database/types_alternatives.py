@@ -211,7 +211,7 @@ def _arm(alternative: Any, name: str, index: int, parts: tuple[tuple[str, Any], 
     names = tuple(field for field, _ in parts)
     taken = next((field for field in names if field in methods), None)
     if taken is not None or name in methods:
-        raise SchemaError(f"{alternative.__name__}.{name}: {taken or name!r} is the name of a method too")
+        raise SchemaError(f"{alternative.__name__}.{name}: {(taken or name)!r} is the name of a method too")
     made = type(
         name,
         (alternative,),

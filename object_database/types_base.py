@@ -240,19 +240,31 @@ class Forward(FieldType):
             return reading.spec_of(self.target)  # classes come back by themselves
         if reading.is_enclosing(self):
             return ("again", self)
-        with reading.enclosed_by(self, self.name) as came_back:
+        name = self.name or f"again{reading.depth}"  # the same however an alias is written
+        with reading.enclosed_by(self, name) as came_back:
             target = self.target.resolved(reading) if is_plain else self.target
             spec = target.spec_in(reading)
-        return ("forward", self, self.name, spec) if came_back() else spec
+        return ("forward", self, name, spec) if came_back() else spec
 
     def holds(self, value: Any) -> bool:
         return self.target is not None and is_value_of(self.target, value)
 
     def __repr__(self) -> str:
-        return f"Forward({self.name!r})"
+        return f"Forward({self.name!r})" if self.name else "..."
 
     def __reduce__(self) -> Any:
         raise TypeError(f"{self!r} cannot be pickled; what it stands for can, when it has a name in a module")
+
+
+class _Unfinished:
+    """An alias that is being read, and the Forward that stands for it where it came back."""
+
+    forward: Forward | None = None
+
+    def come_back(self) -> Forward:
+        if self.forward is None:
+            self.forward = Forward("")
+        return self.forward
 
 
 class Reading:
@@ -263,10 +275,8 @@ class Reading:
 
     def __init__(self, names: Callable[[str], Any] | None = None):
         self._names = names
-        self._name = ""  # the last one in quotes
-        self._unfinished: dict[
-            int | str, Any
-        ] = {}  # id or text of what is being read -> its Forward, once it came back
+        self._unfinished: dict[int | str, _Unfinished] = {}  # id or text of what is being read
+        self._is_named: _Unfinished | None = None  # the name that what is read next was found by
         self._enclosing: list[tuple[Any, str]] = []
         self._is_used: set[int] = set()
         self._probed: dict[int, bool] = {}  # id of an enclosing type -> whether it has a default
@@ -282,26 +292,28 @@ class Reading:
             return self._read(annotation)
         if isinstance(annotation, ForwardRef):
             annotation = annotation.__forward_arg__
-        # An alias may come back inside of itself by its name; then it is recursive.
+        # An alias may come back inside of itself, by its name or as it is; then it is recursive.
         key = annotation if isinstance(annotation, str) else id(annotation)
         if key in self._unfinished:
-            if self._unfinished[key] is None:
-                name = annotation.__name__ if type(annotation).__name__ == "TypeAliasType" else self._name
-                self._unfinished[key] = Forward(name if name.isidentifier() else "alias")
-            return self._unfinished[key]
-        self._unfinished[key] = None
+            return self._unfinished[key].come_back()
+        is_same_as, self._is_named = self._is_named, None
+        unfinished = self._unfinished[key] = is_same_as or _Unfinished()
         try:
             found = self._read(annotation)
         finally:
-            forward = self._unfinished.pop(key)
-        return found if forward is None else forward.define(found)
+            del self._unfinished[key]
+        if is_same_as is not None or unfinished.forward is None:
+            return found
+        return unfinished.forward.define(found)
 
     def named(self, name: str) -> Any:
         """Our form of what a name in quotes stands for."""
         if self._names is None:
             raise UnresolvedNameError(f"{name!r} is a name in quotes, and nothing tells here what it stands for")
-        self._name = name
-        return self.type(self._names(name))
+        named = self._names(name)
+        is_alias = not isinstance(named, (type, FieldType)) and named is not None
+        self._is_named = self._unfinished[name] if is_alias else None
+        return self.type(named)
 
     def within(self, names: Callable[[str], Any] | None) -> Reading:
         """The same pass among other names: those of a record's module."""
@@ -360,6 +372,10 @@ class Reading:
     @property
     def names(self) -> Callable[[str], Any] | None:
         return self._names
+
+    @property
+    def depth(self) -> int:
+        return len(self._enclosing)
 
     @contextmanager
     def enclosed_by(self, key: Any, name: str) -> Iterator[Callable[[], bool]]:
