@@ -21,8 +21,9 @@ Code code_of(Farewell farewell) {
 
 }  // namespace
 
-ClientCore::ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events)
-    : authentication_(std::move(authentication)), events_(events) {}
+ClientCore::ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events,
+                       size_t backfill_objects)
+    : backfill_objects_(backfill_objects), authentication_(std::move(authentication)), events_(events) {}
 
 // ---- events
 
@@ -204,21 +205,57 @@ void ClientCore::on(const SchemaMapping& mapping) {
   if (!is_answer_to(MessageKind::kDefineSchema, mapping.request)) return breach("the mapping of no definition");
   std::map<std::string, TypeId> numbers;
   for (const MappedType& type : mapping.types) numbers.emplace(type.schema + "." + type.name, type.id);
+  HeldMapping held{mapping.request, {}};
   for (const MappedType& type : mapping.types) {
-    Status status = define(type, numbers);
-    if (!status.is_ok()) return breach(status.message());
+    Result<TypeLayout> layout = layout_of(type, [&](const std::string& name) {
+      auto number = numbers.find(name);
+      return number == numbers.end() ? TypeId{0} : number->second;
+    });
+    if (!layout.is_ok()) return breach(layout.status().message());
+    held.types.push_back(std::move(layout.value()));
   }
-  events_.on_answer(mapping.request, Status::ok());
+  store_->advance(mapping.through);
+  mappings_.push_back(std::move(held));
+  take_mappings();
 }
 
-Status ClientCore::define(const MappedType& type, const std::map<std::string, TypeId>& numbers) {
-  Result<TypeLayout> checked = layout_of(type, [&](const std::string& name) {
-    auto number = numbers.find(name);
-    return number == numbers.end() ? TypeId{0} : number->second;
-  });
-  if (!checked.is_ok()) return checked.status();
-  TypeLayout& layout = checked.value();
-  if (const Table* known = store_->table(type.id)) {
+void ClientCore::work() {
+  if (store_->fill(backfill_objects_) || !store_->has_builds()) take_mappings();
+}
+
+/// In order, for each knows what the one before it has brought. What waits for an index holds up those behind it.
+void ClientCore::take_mappings() {
+  while (!mappings_.empty() && !is_closed()) {
+    bool is_ready = true;
+    for (const TypeLayout& layout : mappings_.front().types) prepare(layout, is_ready);
+    if (!is_ready) return;
+    HeldMapping mapping = std::move(mappings_.front());
+    mappings_.pop_front();
+    for (TypeLayout& layout : mapping.types) {
+      Status status = define(std::move(layout));
+      if (!status.is_ok()) return breach(status.message());
+    }
+    events_.on_answer(mapping.request, Status::ok());
+  }
+}
+
+/// D17: indexes that a type gets while objects of it are here are made turn by turn.
+void ClientCore::prepare(const TypeLayout& layout, bool& is_ready) {
+  Table* table = store_->table(layout.id);
+  if (table == nullptr || table->object_count() == 0) return;
+  for (size_t i = table->layout().indexes.size(); i < layout.indexes.size(); ++i) {
+    IndexBuild::Parts parts = IndexBuild::parts_of(layout, layout.indexes[i]);
+    IndexBuild* build = store_->find_build(*table, parts, false);  // what is unique is the server's affair
+    if (build == nullptr) {
+      build = &store_->start_build(*table, std::move(parts), false);
+      store_->fill(*build, *table, backfill_objects_);
+    }
+    is_ready = is_ready && build->is_whole();
+  }
+}
+
+Status ClientCore::define(TypeLayout layout) {
+  if (const Table* known = store_->table(layout.id)) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
     if (layout.fields.size() < fields || layout.indexes.size() < indexes)
       return protocol_error("a type that has lost fields or indexes");

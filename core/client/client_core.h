@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,7 +50,8 @@ class ClientEvents {
 
 class ClientCore {
  public:
-  ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events);
+  ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events,
+             size_t backfill_objects = limits::kBackfillObjects);
   ClientCore(const ClientCore&) = delete;
   ClientCore& operator=(const ClientCore&) = delete;
 
@@ -59,6 +61,11 @@ class ClientCore {
   /// The channel is gone.
   void disconnected(const std::string& reason);
   void tick(Instant now);
+
+  /// Whether work() has something to do now: indexes of a definition, for objects that are here already (D17).
+  bool has_work() const { return !mappings_.empty() && section_tid_ == TransactionId{0} && !is_closed(); }
+  /// One turn of it. REQUIRES: has_work().
+  void work();
 
   // -- requests
   void define_schema(RequestId request, SchemaDefinition definition);
@@ -113,7 +120,13 @@ class ClientCore {
   Status apply_change(Table& table, const Record& record, Loading* loading);
   void promote(Table& table, ObjectId object, Staging& staging);
   void finish(const SubscriptionKey& wanted);
-  Status define(const MappedType& type, const std::map<std::string, TypeId>& numbers);
+  struct HeldMapping {
+    RequestId request;
+    std::vector<TypeLayout> types;
+  };
+  void take_mappings();
+  void prepare(const TypeLayout& layout, bool& is_ready);
+  Status define(TypeLayout layout);
   bool add_block(ObjectId begin);
   void begin_step();
   void publish_step(TransactionId tid);
@@ -130,6 +143,7 @@ class ClientCore {
     put_frame(urgent_, message);
   }
 
+  const size_t backfill_objects_;
   ClientState state_ = ClientState::kGreeting;
   std::unique_ptr<ClientAuthentication> authentication_;
   bool has_proof_ = false;  // the server has shown that it knows the token
@@ -144,6 +158,7 @@ class ClientCore {
   CommitSeq answered_seq_;                              // results come in the order of commits
   TransactionId section_tid_;                           // of the step begun; 0: none
   std::map<RequestId, MessageKind> requests_;           // definitions and flushes, not answered yet
+  std::deque<HeldMapping> mappings_;                    // answers that wait for their indexes, in the order they came
   std::map<RequestId, SubscriptionKey> subscriptions_;  // not complete yet
   std::map<TypeId, Loading> loadings_;
   Instant last_heard_, last_sent_;

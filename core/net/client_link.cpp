@@ -303,6 +303,21 @@ void ClientLink::on_received(BytesView bytes) {
     send_output();
     wake_watchers();
     give_back_room();
+    work_later();
+  });
+}
+
+/// Between other things: the connections of a process share this thread.
+void ClientLink::work_later() {
+  if (!core_->has_work() || std::exchange(is_work_scheduled_, true)) return;
+  loop_->post([self = shared_from_this()] {
+    self->is_work_scheduled_ = false;
+    if (self->is_over_ || !self->core_->has_work()) return;
+    self->guarded([&self] {
+      self->core_->work();
+      self->wake_watchers();
+      self->work_later();
+    });
   });
 }
 

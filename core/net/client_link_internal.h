@@ -93,6 +93,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   void guarded(F&& f);
   bool wait_for_version(Pending::Deadline deadline, const std::function<bool(Version)>& is_awaited);
   void wake_watchers();
+  void work_later();
   void enqueue(Submission&& request, size_t bytes, std::unique_lock<std::mutex>& lock);
   void answer(const SentCommit& commit, const Status& status);
   void give_back_room();
@@ -133,6 +134,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   Version last_version_;
   const std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
   bool is_over_ = false;
+  bool is_work_scheduled_ = false;
   Welcome welcome_;
   ConnectionFacts facts_;
 };

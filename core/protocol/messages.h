@@ -225,8 +225,9 @@ struct SchemaMapping {
   static constexpr auto kKind = MessageKind::kSchemaMapping;
   static constexpr auto kName = "SchemaMapping";
   RequestId request;
+  TransactionId through;  ///< from here on keys of its indexes are recorded: older versions cannot be judged by them
   std::vector<MappedType> types;
-  void each(auto&& f) { f("request", request), f("types", types); }
+  void each(auto&& f) { f("request", request), f("through", through), f("types", types); }
 };
 
 /// What a transaction did, as far as this client covers it. All sections of a tid are one step of the client.

@@ -77,8 +77,113 @@ std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, cons
 
 }  // namespace
 
+// ---- indexes of types that have objects
+
+/// Calls f(table, type, index) for each that a definition adds to a type with objects, until f returns false.
+template <class F>
+void Catalogue::each_new_index(const SchemaDefinition& definition, F&& f) {
+  for (const TypeDefinition& type : definition.types) {
+    auto known = by_name_.find(definition.name + "." + type.name);
+    if (known == by_name_.end()) continue;
+    Table& table = *store_.table(known->second);
+    if (table.object_count() == 0) continue;
+    for (const IndexDefinition& index : type.indexes) {
+      const auto& indexes = table.layout().indexes;
+      bool is_new = std::ranges::find(indexes, index.name, &IndexLayout::name) == indexes.end();
+      if (is_new && !f(table, type, index)) return;
+    }
+  }
+}
+
+/// What its keys are made of; none while a default of a new field refers to a type that has no number yet.
+std::optional<IndexBuild::Parts> Catalogue::known_parts(const TypeLayout& layout, const TypeDefinition& type,
+                                                        const IndexDefinition& index) const {
+  IndexBuild::Parts parts;
+  auto is_new = [&](const FieldDefinition& field) { return find_field(layout, field.name) == nullptr; };
+  for (const std::string& name : index.fields) {
+    if (const FieldLayout* stored = find_field(layout, name)) {
+      parts.push_back({field_number(layout, name), stored->default_value});
+      continue;
+    }
+    auto at = std::ranges::find(type.fields, name, &FieldDefinition::name);
+    const FieldDefinition& field = *at;
+    FieldId number{static_cast<uint32_t>(layout.fields.size()) +
+                   static_cast<uint32_t>(std::count_if(type.fields.begin(), at, is_new))};  // as extend() will give it
+    TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
+    bool is_numbered = true;
+    descriptor.resolve([&](const std::string& target) {
+      auto known = by_name_.find(target);
+      is_numbered = is_numbered && known != by_name_.end();
+      return known == by_name_.end() ? TypeId{0} : known->second;
+    });
+    if (!is_numbered) return std::nullopt;
+    parts.push_back({number, field.default_value.empty() ? descriptor.default_value() : field.default_value});
+  }
+  return parts;
+}
+
+Status Catalogue::prepare(const SchemaDefinition& definition, size_t objects_max, bool& is_ready) {
+  is_ready = true;
+  Status status = check_definition(definition);
+  if (!status.is_ok()) return status;
+  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
+    for (const FieldDefinition& field : type.fields)  // they would get their numbers a moment later
+      TypeDescriptor::parse(field.type).value().each_type_name([&](const std::string& name) { number_of(name); });
+    IndexBuild::Parts parts = *known_parts(table.layout(), type, index);
+    IndexBuild* build = store_.find_build(table, parts, index.is_unique);
+    if (build == nullptr) {
+      if (store_.build_count() == limits::kIndexBuildsMax) {
+        status =
+            mismatch(definition.name + " adds indexes to types that have objects, and " +
+                     std::to_string(limits::kIndexBuildsMax) + " are being made already: add them a few at a time");
+        return false;
+      }
+      build = &store_.start_build(table, std::move(parts), index.is_unique);
+      size_t objects = std::min(objects_max, table.object_count());
+      store_.fill(*build, table, objects);
+      objects_max -= objects;
+    }
+    build->is_wanted = true;
+    if (auto clash = build->clash(store_.published().step))
+      status = clash_refusal(table, index, clash->first, clash->second);
+    is_ready = is_ready && build->is_whole();
+    return status.is_ok();
+  });
+  return status;
+}
+
+void Catalogue::want_builds(const SchemaDefinition& definition) {
+  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
+    auto parts = known_parts(table.layout(), type, index);
+    IndexBuild* build = parts ? store_.find_build(table, *parts, index.is_unique) : nullptr;
+    if (build != nullptr) build->is_wanted = true;
+    return true;
+  });
+}
+
+Status Catalogue::clash_refusal(const Table& table, const IndexDefinition& index, ObjectId first, ObjectId second) {
+  return mismatch(table.layout().qualified_name() + "." + index.name + " over " + joined(index.fields) +
+                  " cannot be unique: objects " + std::to_string(std::min(first, second).value) + " and " +
+                  std::to_string(std::max(first, second).value) + " have the same value. Change one of them first.");
+}
+
+/// D15: of a unique index that is new to a type with objects.
+Status Catalogue::check_clash(const Table& table, const TypeDefinition& type, const IndexDefinition& index) const {
+  auto parts = known_parts(table.layout(), type, index);
+  IndexBuild* build = parts ? store_.find_build(table, *parts, true) : nullptr;
+  bool is_made = build != nullptr && build->is_whole();
+  auto clash = is_made ? build->clash(store_.published().step) : find_clash(table, type, index);
+  return clash ? clash_refusal(table, index, clash->first, clash->second) : Status::ok();
+}
+
+// ---- definitions
+
 Result<std::vector<TypeId>> Catalogue::define(const SchemaDefinition& definition) {
   Status status = check_definition(definition);
+  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
+    if (status.is_ok() && index.is_unique) status = check_clash(table, type, index);
+    return status.is_ok();
+  });
   if (!status.is_ok()) return status;
   std::set<TypeId> named;
   std::vector<TypeId> unvisited;
@@ -183,15 +288,6 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
       continue;
     }
     ++index_count;
-    if (table.object_count() == 0) continue;
-    if (!index.is_unique)
-      return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
-                      " is a new index on a type that has " + std::to_string(table.object_count()) +
-                      " objects. Indexes can be added while a type has none.");
-    if (auto clash = find_clash(table, type, index))
-      return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
-                      " cannot be unique: objects " + std::to_string(clash->first.value) + " and " +
-                      std::to_string(clash->second.value) + " have the same value. Change one of them first.");
   }
   if (field_count > limits::kFieldsPerTypeMax || index_count > limits::kIndexesPerTypeMax)
     return mismatch(qualified_name + " would have " + std::to_string(field_count) + " fields and " +

@@ -6,17 +6,21 @@
 
 namespace odb {
 
-Table::Table(TypeLayout layout) : id_(layout.id) { extend(std::move(layout), Step{0}); }
+Table::Table(TypeLayout layout) : id_(layout.id) { extend(std::move(layout), Step{0}, TransactionId{0}); }
 
-void Table::extend(TypeLayout layout, Step indexed_from) {
+void Table::extend(TypeLayout layout, Step indexed_from, TransactionId now) {
   ODB_CHECK(layout.id == id_, layout.id.value, id_.value);
   if (!shapes_.empty()) {
     ODB_CHECK(layout.fields.size() >= shape().layout.fields.size());
     ODB_CHECK(layout.indexes.size() >= shape().layout.indexes.size());
   }
   auto made = std::make_unique<Shape>();
-  if (!shapes_.empty()) made->indexed_from = shape().indexed_from;
+  if (!shapes_.empty()) {
+    made->indexed_from = shape().indexed_from;
+    made->indexed_since = shape().indexed_since;
+  }
   made->indexed_from.resize(layout.indexes.size(), indexed_from);
+  made->indexed_since.resize(layout.indexes.size(), now);
   while (indexes_.size() < layout.indexes.size()) indexes_.push_back(std::make_unique<KeyIndex>());
   for (const auto& index : indexes_) made->indexes.push_back(index.get());
   made->indexed_with.resize(layout.fields.size());
