@@ -101,6 +101,11 @@ void ClientCore::flush(RequestId request) {
   send(Flush{request});
 }
 
+void ClientCore::list_types(RequestId request) {
+  listings_[request] = {};
+  send(ListTypes{request, TypeId{0}});
+}
+
 void ClientCore::leave() {
   if (state_ == ClientState::kClosed) return;
   if (state_ == ClientState::kReady) send(Goodbye{});
@@ -144,6 +149,7 @@ void ClientCore::handle(const Frame& frame) {
     case MessageKind::kServerHeartbeat: return decoded<ServerHeartbeat>(frame);
     case MessageKind::kRefused: return decoded<Refused>(frame);
     case MessageKind::kServerGoodbye: return decoded<ServerGoodbye>(frame);
+    case MessageKind::kTypeList: return decoded<TypeList>(frame);
     default: ODB_CHECK(false, static_cast<int>(frame.kind));  // answer_of lets no other kind through
   }
 }
@@ -244,6 +250,7 @@ void ClientCore::prepare(const TypeLayout& layout, bool& is_ready) {
   Table* table = store_->table(layout.id);
   if (table == nullptr || table->object_count() == 0) return;
   for (size_t i = table->layout().indexes.size(); i < layout.indexes.size(); ++i) {
+    if (layout.indexes[i].fields.empty()) continue;  // dropped
     IndexBuild::Parts parts = IndexBuild::parts_of(layout, layout.indexes[i]);
     IndexBuild* build = store_->find_build(*table, parts, false);  // what is unique is the server's affair
     if (build == nullptr) {
@@ -259,14 +266,15 @@ Status ClientCore::define(TypeLayout layout) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
     if (layout.fields.size() < fields || layout.indexes.size() < indexes)
       return protocol_error("a type that has lost fields or indexes");
+    bool is_wider = false;  // what a field's type may become is the server's affair: every value says what it is
     for (size_t i = 0; i < fields; ++i) {
       const FieldLayout &before = known->layout().fields[i], &after = layout.fields[i];
-      if (before.name != after.name || !(before.type == after.type))
-        return protocol_error("a field that has become another one");
+      if (before.name != after.name) return protocol_error("a field that has become another one");
+      is_wider = is_wider || !(before.type == after.type);
     }
     if (layout.qualified_name() != known->layout().qualified_name())
       return protocol_error("a type that has become another one");
-    if (layout.fields.size() == fields && layout.indexes.size() == indexes) return Status::ok();
+    if (!is_wider && layout.fields.size() == fields && layout.indexes.size() == indexes) return Status::ok();
   }
   store_->define(std::move(layout));
   return Status::ok();
@@ -442,10 +450,27 @@ void ClientCore::on(const Refused& refused) {
     bool is_loading = subscription->second.scope != Scope::kNone && loading != loadings_.end();
     if (is_loading && --loading->second.subscriptions == 0) loadings_.erase(loading);
     subscriptions_.erase(subscription);
-  } else if (!is_answer_to(MessageKind::kDefineSchema, refused.request)) {
+  } else if (listings_.erase(refused.request) == 0 && !is_answer_to(MessageKind::kDefineSchema, refused.request)) {
     return breach("the refusal of no request");
   }
   events_.on_answer(refused.request, {code, refused.message});
+}
+
+/// The server gives them in pages, each asked for.
+void ClientCore::on(const TypeList& list) {
+  auto listing = listings_.find(list.request);
+  if (listing == listings_.end()) return breach("a list that was not asked for");
+  Listing& so_far = listing->second;
+  for (const MappedType& type : list.types) {
+    if (type.id.value != so_far.last.value + 1) return breach("a list of types with a gap");
+    so_far.last = type.id;
+  }
+  so_far.catalogue += encode_catalogue(list.types);
+  if (!list.is_last && list.types.empty()) return breach("a list of types without an end");
+  if (!list.is_last) return send(ListTypes{list.request, so_far.last});
+  Bytes catalogue = std::move(so_far.catalogue);
+  listings_.erase(listing);
+  events_.on_types(list.request, std::move(catalogue));
 }
 
 void ClientCore::on(const ServerGoodbye& goodbye) {

@@ -41,6 +41,8 @@ class ClientEvents {
   virtual void on_welcome(const Welcome& welcome) = 0;
   /// A request is fulfilled, or refused.
   virtual void on_answer(RequestId request, const Status& status) = 0;
+  /// The answer to list_types().
+  virtual void on_types(RequestId, Bytes /*catalogue*/) {}
   virtual void on_commit_result(const CommitResult& result) = 0;
   /// After a step that was noted, see collect_changes(). A subscription's completion is one without a change.
   virtual void on_changes(ChangeSet changes) = 0;
@@ -74,6 +76,8 @@ class ClientCore {
   /// Sends a transaction. Its result carries the number returned.
   CommitSeq commit(const Batch& batch);
   void flush(RequestId request);
+  /// Asks for the whole catalogue of the server, as encode_catalogue() would write it.
+  void list_types(RequestId request);
   /// Whether on_changes() is called, from the next step on.
   void collect_changes(bool is_wanted) { is_collecting_ = is_wanted; }
   /// Leaves on purpose.
@@ -114,6 +118,7 @@ class ClientCore {
   void on(const ServerHeartbeat& heartbeat);
   void on(const Refused& refused);
   void on(const ServerGoodbye& goodbye);
+  void on(const TypeList& list);
 
   Status apply(const Record& record);
   Status apply_entry(Table& table, const Record& record, Loading* loading);
@@ -123,6 +128,10 @@ class ClientCore {
   struct HeldMapping {
     RequestId request;
     std::vector<TypeLayout> types;
+  };
+  struct Listing {
+    TypeId last;
+    Bytes catalogue;
   };
   void take_mappings();
   void prepare(const TypeLayout& layout, bool& is_ready);
@@ -159,6 +168,7 @@ class ClientCore {
   TransactionId section_tid_;                           // of the step begun; 0: none
   std::map<RequestId, MessageKind> requests_;           // definitions and flushes, not answered yet
   std::deque<HeldMapping> mappings_;                    // answers that wait for their indexes, in the order they came
+  std::map<RequestId, Listing> listings_;               // not whole yet
   std::map<RequestId, SubscriptionKey> subscriptions_;  // not complete yet
   std::map<TypeId, Loading> loadings_;
   Instant last_heard_, last_sent_;

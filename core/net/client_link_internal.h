@@ -26,10 +26,12 @@
 namespace odb {
 
 struct FlushRequest {};
+struct ListTypesRequest {};
 struct CollectRequest {
   bool is_wanted;
 };
-using ClientRequest = std::variant<SchemaDefinition, SubscriptionKey, Submission, FlushRequest, CollectRequest>;
+using ClientRequest =
+    std::variant<SchemaDefinition, SubscriptionKey, Submission, FlushRequest, ListTypesRequest, CollectRequest>;
 
 class ClientLink final : public ClientEvents, public ChannelEvents, public std::enable_shared_from_this<ClientLink> {
  public:
@@ -81,6 +83,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   // ClientEvents
   void on_welcome(const Welcome& welcome) override;
   void on_answer(RequestId request, const Status& status) override;
+  void on_types(RequestId request, Bytes catalogue) override;
   void on_commit_result(const CommitResult& result) override;
   void on_changes(ChangeSet changes) override;
   void on_closed(const Status& reason) override;

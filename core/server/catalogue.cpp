@@ -33,6 +33,18 @@ std::vector<std::string> field_names(const TypeLayout& layout, const IndexLayout
   return names;
 }
 
+/// Whether a field's type may become `wider` while values are stored: every value stays what it is.
+bool widens(const TypeDescriptor& type, const TypeDescriptor& wider) {
+  auto arms_of = [](const TypeDescriptor& each) {
+    return each.kind() == TypeDescriptor::Kind::kOneOf ? each.arms() : std::vector{each};
+  };
+  return std::ranges::all_of(arms_of(type), [&, wide = arms_of(wider)](const TypeDescriptor& arm) {
+    return std::ranges::find(wide, arm) != wide.end();
+  });
+}
+
+std::string shown(const TypeDescriptor& type) { return type.text(); }
+
 Status mismatch(std::string message) { return {Code::kSchemaMismatch, std::move(message)}; }
 
 /// Whether a field that nobody set is None.
@@ -226,7 +238,7 @@ Status Catalogue::check_type_count(const SchemaDefinition& definition) const {
     add(definition.name + "." + type.name);
     for (const FieldDefinition& field : type.fields) TypeDescriptor::parse(field.type).value().each_type_name(add);
   }
-  if (by_name_.size() + added.size() <= limits::kTypeIdMax) return Status::ok();
+  if (type_count_ + added.size() <= limits::kTypeIdMax) return Status::ok();
   return mismatch(definition.name + " would be one schema too many: this server would have more than " +
                   std::to_string(limits::kTypeIdMax) + " types");
 }
@@ -270,9 +282,13 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
   for (const FieldDefinition& field : type.fields) {
     const FieldLayout* stored = find_field(layout, field.name);
     field_count += stored == nullptr ? 1 : 0;
-    if (stored != nullptr && stored->type.text() != field.type)
-      return mismatch(qualified_name + "." + field.name + " is a " + stored->type.text() + " on this server, and a " +
-                      field.type + " in this program. Give the field its old type, or give the new one another name.");
+    if (stored == nullptr) continue;
+    TypeDescriptor type_here = TypeDescriptor::parse(field.type).value();
+    if (type_here == stored->type || widens(stored->type, type_here) || widens(type_here, stored->type)) continue;
+    return mismatch(qualified_name + "." + field.name + " is " + shown(stored->type) + " on this server, and " +
+                    shown(type_here) + " in this program. Give the field its old type, or one that takes everything " +
+                    "that the old one does, as " + shown(stored->type) + " or None; or give it another name; or stop " +
+                    "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
   }
   for (const IndexDefinition& index : type.indexes) {
     auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);
@@ -311,9 +327,10 @@ bool Catalogue::adds_unique_index(const SchemaDefinition& definition) const {
 }
 
 TypeId Catalogue::number_of(const std::string& qualified_name) {
-  auto [known, is_new] = by_name_.try_emplace(qualified_name, TypeId{static_cast<uint32_t>(by_name_.size() + 1)});
+  auto [known, is_new] = by_name_.try_emplace(qualified_name, TypeId{static_cast<uint32_t>(type_count_ + 1)});
   if (is_new) {
     ++changes_;
+    ++type_count_;
     size_t dot = qualified_name.rfind('.');  // a schema's name may have dots, a type's may not
     store_.define({known->second, qualified_name.substr(0, dot), qualified_name.substr(dot + 1), {}, {}});
   }
@@ -322,10 +339,17 @@ TypeId Catalogue::number_of(const std::string& qualified_name) {
 
 void Catalogue::extend(TypeId id, const TypeDefinition& type) {
   TypeLayout layout = store_.table(id)->layout();
+  bool is_wider = false;
   for (const FieldDefinition& field : type.fields) {
-    if (find_field(layout, field.name) != nullptr) continue;
     TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
     descriptor.resolve([&](const std::string& name) { return number_of(name); });
+    if (find_field(layout, field.name) != nullptr) {
+      FieldLayout& stored = layout.fields[field_number(layout, field.name).value];
+      if (descriptor == stored.type || !widens(stored.type, descriptor)) continue;
+      stored.type = std::move(descriptor);  // the default stays (D18)
+      is_wider = true;
+      continue;
+    }
     Bytes default_value = field.default_value.empty() ? descriptor.default_value() : field.default_value;
     layout.fields.push_back({field.name, std::move(descriptor), std::move(default_value)});
   }
@@ -337,23 +361,28 @@ void Catalogue::extend(TypeId id, const TypeDefinition& type) {
   }
   const TypeLayout& known = store_.table(id)->layout();
   bool is_extended = layout.fields.size() > known.fields.size() || layout.indexes.size() > known.indexes.size();
-  if (!is_extended) return;
+  if (!is_extended && !is_wider) return;
   ++changes_;
   store_.define(std::move(layout));
 }
 
-MappedType Catalogue::mapped(TypeId type) const { return odb::mapped(store_.table(type)->layout()); }
+MappedType Catalogue::mapped(TypeId type) const {
+  const Table* table = store_.table(type);
+  return table == nullptr ? MappedType{type, {}, {}, {}, {}} : odb::mapped(table->layout());  // dropped
+}
 
 Bytes Catalogue::encoded() const {
   std::vector<MappedType> types;
-  for (uint32_t id = 1; id <= by_name_.size(); ++id) types.push_back(mapped(TypeId{id}));
+  for (uint32_t id = 1; id <= type_count_; ++id) types.push_back(mapped(TypeId{id}));
   return encode_catalogue(types);
 }
 
 Status Catalogue::restore(BytesView encoded) {
-  ODB_CHECK(by_name_.empty());
+  ODB_CHECK(type_count_ == 0);
   Result<std::vector<TypeLayout>> types = decode_catalogue(encoded);
   if (!types.is_ok()) return types.status();
+  type_count_ = types.value().size();
+  std::erase_if(types.value(), &TypeLayout::is_dropped);
   for (TypeLayout& type : types.value()) {
     by_name_.emplace(type.qualified_name(), type.id);
     store_.define({type.id, type.schema, type.name, {}, {}});

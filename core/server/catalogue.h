@@ -21,6 +21,8 @@ class Catalogue {
   /// Whether a definition could be taken, and sees to it that the indexes it adds to types with objects are made (D17):
   /// `is_ready` when they are. A refusal has a message that shows both sides.
   Status prepare(const SchemaDefinition& definition, size_t objects_max, bool& is_ready);
+  /// What prepare() would say, and nothing more.
+  Status check_definition(const SchemaDefinition& definition) const;
   /// Marks the indexes in the making that a definition waits for.
   void want_builds(const SchemaDefinition& definition);
   /// Takes what is new in a definition, or refuses it. What is not prepared is done at once, however long that takes.
@@ -32,7 +34,8 @@ class Catalogue {
   bool adds_unique_index(const SchemaDefinition& definition) const;
 
   MappedType mapped(TypeId type) const;
-  size_t type_count() const { return by_name_.size(); }
+  /// Numbers that were given, those of dropped types among them.
+  size_t type_count() const { return type_count_; }
   /// How often define() changed something.
   uint64_t changes() const { return changes_; }
 
@@ -44,7 +47,6 @@ class Catalogue {
   void check() const;
 
  private:
-  Status check_definition(const SchemaDefinition& definition) const;
   Status check_type_count(const SchemaDefinition& definition) const;
   Status check_type(const std::string& qualified_name, const TypeDefinition& type) const;
   Status check_against_known(const std::string& qualified_name, const TypeDefinition& type) const;
@@ -59,6 +61,7 @@ class Catalogue {
 
   Store& store_;
   std::map<std::string, TypeId> by_name_;  // "schema.Type" -> number
+  size_t type_count_ = 0;
   uint64_t changes_ = 0;
 };
 

@@ -115,6 +115,28 @@ BOOST_AUTO_TEST_CASE(a_type_that_was_named_by_a_reference_gets_its_fields_later)
   BOOST_TEST(told(layout(2)) == "far.C: size=int");
 }
 
+BOOST_AUTO_TEST_CASE(a_field_becomes_wider_and_never_narrower) {
+  must_define(schema("shop", {item_definition()}));
+  add_an_item();
+  auto shelf = [](std::string type) { return schema("shop", {{"Item", {{"shelf", std::move(type), {}}}, {}}}); };
+  uint64_t changes = catalogue.changes();
+  must_define(shelf("oneof(none,int)"));
+  BOOST_TEST(catalogue.changes() == changes + 1);
+  BOOST_TEST(layout(1).fields[1].type.text() == "oneof(none,int)");
+  BOOST_TEST(layout(1).fields[1].default_value == int_value(0));  // D18: of the first definition
+  must_define(shelf("int"));                                      // an older program
+  BOOST_TEST(catalogue.changes() == changes + 1);
+  BOOST_TEST(layout(1).fields[1].type.text() == "oneof(none,int)");
+  must_define(shelf("oneof(none,int,ref(shop.Item))"));
+  BOOST_TEST((define(shelf("oneof(none,str)")) == Code::kSchemaMismatch));
+  BOOST_TEST((define(shelf("float")) == Code::kSchemaMismatch));
+  Store other;
+  Catalogue again(other);
+  BOOST_TEST(again.restore(catalogue.encoded()).is_ok());
+  BOOST_TEST(again.encoded() == catalogue.encoded());
+  store.check();
+}
+
 BOOST_AUTO_TEST_CASE(a_field_that_changes_its_type_is_refused) {
   must_define(schema("shop", {item_definition()}));
   Result<std::vector<TypeId>> refused = catalogue.define(schema("shop", {{"Item", {{"shelf", "str", {}}}, {}}}));

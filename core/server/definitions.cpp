@@ -47,6 +47,26 @@ void ServerCore::take(Connection& c, const DefineSchema& define) {
   answer_behind_commits(c, std::move(mapping));  // with the objects that it may speak of
 }
 
+void ServerCore::on(Connection& c, const ListTypes& list) {
+  TypeList page{list.request, true, {}};
+  size_t bytes = 0;
+  for (uint32_t id = list.after.value; id < catalogue_.type_count(); ++id) {
+    if (bytes >= limits::kPieceBytes || page.types.size() == limits::kListItemsMax) {
+      page.is_last = false;
+      break;
+    }
+    const MappedType& type = page.types.emplace_back(catalogue_.mapped(TypeId{id + 1}));
+    for (const MappedField& field : type.fields)
+      bytes += field.name.size() + field.type.size() + field.default_value.size();
+    bytes += type.schema.size() + type.name.size() + type.indexes.size() * sizeof(MappedIndex);
+  }
+  gathered_.clear();
+  put_frame(gathered_, page);
+  if (gathered_.size() > limits::kMessageBytesMax)
+    return refuse(c, list.request, Refusal::kTooLarge, "a type of this server does not fit into a message");
+  send(c, page);
+}
+
 void ServerCore::hold(Connection& c, const DefineSchema& define) {
   auto of_this_one = std::ranges::count(held_definitions_, c.id, &HeldDefinition::connection);
   if (static_cast<size_t>(of_this_one) < limits::kDefinitionsHeldMax)

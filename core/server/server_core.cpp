@@ -174,6 +174,7 @@ void ServerCore::handle(Connection& c, const Frame& frame, Instant now) {
     case MessageKind::kCommitEnd: return decoded<CommitEnd>(c, frame, dispatch);
     case MessageKind::kFlush: return decoded<Flush>(c, frame, dispatch);
     case MessageKind::kResume: return decoded<Resume>(c, frame, dispatch);
+    case MessageKind::kListTypes: return decoded<ListTypes>(c, frame, dispatch);
     // Outcomes are forgotten once they are sent, until sessions outlive connections (D25).
     case MessageKind::kAcknowledge: return decoded<Acknowledge>(c, frame, [](const Acknowledge&) {});
     case MessageKind::kHeartbeat: return decoded<Heartbeat>(c, frame, [](const Heartbeat&) {});
@@ -504,7 +505,7 @@ bool ServerCore::is_closing(ConnectionId id) const {
 ServerFigures ServerCore::figures() const {
   ServerFigures figures{connections_.size(), 0, commits_accepted_, commits_refused_, store_.bytes()};
   for (uint32_t type = 1; type <= catalogue_.type_count(); ++type)
-    figures.objects += store_.table(TypeId{type})->object_count();
+    if (const Table* table = store_.table(TypeId{type})) figures.objects += table->object_count();
   return figures;
 }
 

@@ -201,6 +201,7 @@ class ServerCore {
   void on(Connection& c, const CommitEnd& end);
   void on(Connection& c, const Flush& flush);
   void on(Connection& c, const Resume& resume);
+  void on(Connection& c, const ListTypes& list);
 
   template <class Message>
   void send(Connection& c, const Message& message);

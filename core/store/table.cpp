@@ -54,6 +54,9 @@ Status Table::key_of_values(IndexId index, BytesView values, Bytes& key) const {
   const TypeLayout& layout = this->layout();
   if (index.value >= layout.indexes.size())
     return {Code::kInvalidArgument, layout.qualified_name() + " has no index " + std::to_string(index.value)};
+  if (layout.indexes[index.value].fields.empty())
+    return {Code::kInvalidArgument,
+            "index " + std::to_string(index.value) + " of " + layout.qualified_name() + " was dropped"};
   Reader in(values);
   for (FieldId field : layout.indexes[index.value].fields) {
     BytesView value = in.value();
