@@ -21,7 +21,7 @@ if(ODB_BUILD_TESTS AND TARGET odb_core)
     list(APPEND simulation_tests ${PROJECT_SOURCE_DIR}/tests/simulation/dependencies.cpp)
   endif()
 
-  file(GLOB_RECURSE core_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/*_test.cpp)
+  file(GLOB_RECURSE core_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/*_test.cpp ${PROJECT_SOURCE_DIR}/core/*_testing.cpp)
   file(GLOB net_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/net/*_test.cpp)
   if(net_tests)
     list(REMOVE_ITEM core_tests ${net_tests})

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "core/base/check.h"
-#include "core/codec/codec.h"
+#include "core/codec/value.h"
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "core/base/check.h"
+#include "core/codec/value.h"
 #include "core/types/descriptor.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {

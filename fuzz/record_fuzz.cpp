@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/codec/record.h"
+#include "core/codec/value.h"
 
 namespace {
 

@@ -32,12 +32,9 @@ double from_ordered_bits(uint64_t bits) {
   return std::bit_cast<double>((bits & kSignBit) ? bits & ~kSignBit : ~bits);
 }
 
-void put_escaped(Bytes& out, BytesView text) {
-  for (char c : text) {
-    out.push_back(c);
-    if (c == '\0') out.push_back('\xff');
-  }
-  out.append("\0\1", 2);
+void put_biased(Bytes& out, uint8_t kind, int64_t value) {
+  out.push_back(static_cast<char>(kind));
+  put_big_endian(out, static_cast<uint64_t>(value) ^ kSignBit, 8);
 }
 
 void put_text(Bytes& out, uint8_t kind, BytesView text, Mode mode) {
@@ -47,24 +44,15 @@ void put_text(Bytes& out, uint8_t kind, BytesView text, Mode mode) {
   out.append(text);
 }
 
-/// The text behind an escaped run, or a failed reader.
-Bytes take_escaped(Reader& in) {
-  Bytes text;
-  while (in.is_ok()) {
-    uint8_t c = in.byte();
-    if (c != 0) {
-      text.push_back(static_cast<char>(c));
-      continue;
-    }
-    uint8_t next = in.byte();
-    if (next == 0x01 && in.is_ok()) return text;
-    if (next != 0xff) in.fail();
-    text.push_back('\0');
-  }
-  return text;
-}
-
 }  // namespace
+
+void put_escaped(Bytes& out, BytesView text) {
+  for (char c : text) {
+    out.push_back(c);
+    if (c == '\0') out.push_back('\xff');
+  }
+  out.append("\0\1", 2);
+}
 
 void put_varint(Bytes& out, uint64_t value) {
   char buffer[10];
@@ -85,6 +73,12 @@ void put_int(Bytes& out, int64_t value) {
   put_big_endian(out, static_cast<uint64_t>(value), size);
 }
 
+void put_unsigned(Bytes& out, uint64_t value) {
+  int size = bytes_needed(value);
+  out.push_back(static_cast<char>(kind::kIntZero + size));
+  put_big_endian(out, value, size);
+}
+
 void put_float(Bytes& out, double value, Mode mode) {
   out.push_back(static_cast<char>(kind::kFloat));
   put_big_endian(out, ordered_bits(value, mode), 8);
@@ -98,6 +92,31 @@ void put_reference(Bytes& out, TypeId type, ObjectId object) {
   out.push_back(static_cast<char>(kind::kReference));
   put_int(out, type.value);
   put_int(out, object.value);
+}
+
+void put_datetime_aware(Bytes& out, int64_t us, int64_t offset_us) {
+  put_biased(out, kind::kDatetimeAware, us);
+  put_int(out, offset_us);
+}
+
+void put_datetime_naive(Bytes& out, int64_t us) { put_biased(out, kind::kDatetimeNaive, us); }
+
+void put_date(Bytes& out, int32_t days) {
+  out.push_back(static_cast<char>(kind::kDate));
+  put_big_endian(out, static_cast<uint32_t>(days) ^ 0x80000000u, 4);
+}
+
+void put_time(Bytes& out, int64_t us) {
+  out.push_back(static_cast<char>(kind::kTime));
+  put_big_endian(out, static_cast<uint64_t>(us), 8);
+}
+
+void put_timedelta(Bytes& out, int64_t us) { put_biased(out, kind::kTimedelta, us); }
+
+void put_uuid(Bytes& out, BytesView bytes) {
+  ODB_CHECK(bytes.size() == 16, bytes.size());
+  out.push_back(static_cast<char>(kind::kUuid));
+  out.append(bytes);
 }
 
 bool is_valid_utf8(BytesView text) {
@@ -199,138 +218,36 @@ int64_t Reader::integer() {
   return value;
 }
 
-double Reader::float_after_kind() {
+uint64_t Reader::unsigned_integer() {
+  if (!is_large_integer()) {
+    int64_t value = integer();
+    if (value < 0) fail();
+    return is_ok_ ? static_cast<uint64_t>(value) : 0;
+  }
+  byte();
+  return big_endian(8);
+}
+
+uint64_t Reader::big_endian(size_t size) {
   uint64_t bits = 0;
-  for (char c : take(8)) bits = bits << 8 | static_cast<uint8_t>(c);
+  for (char c : take(size)) bits = bits << 8 | static_cast<uint8_t>(c);
+  return bits;
+}
+
+int64_t Reader::biased(size_t size) {
+  uint64_t bits = big_endian(size);
+  if (!is_ok_) return 0;
+  return static_cast<int64_t>(bits - (uint64_t{1} << (8 * size - 1)));
+}
+
+double Reader::float_after_kind() {
+  uint64_t bits = big_endian(8);
   double value = from_ordered_bits(bits);
   if (!is_ok_ || ordered_bits(value, Mode::kValue) != bits) {  // a NaN other than ours
     fail();
     return 0;
   }
   return value;
-}
-
-BytesView Reader::value() {
-  const char* start = position();
-  uint8_t head = peek();
-  if (head >= kind::kIntMin && head <= kind::kIntMax) {
-    integer();
-  } else {
-    byte();
-    switch (head) {
-      case kind::kNone:
-      case kind::kFalse:
-      case kind::kTrue: break;
-      case kind::kStr:
-        if (!is_valid_utf8(text())) fail();
-        break;
-      case kind::kBytes: text(); break;
-      case kind::kFloat: float_after_kind(); break;
-      case kind::kReference: {
-        int64_t type = integer();
-        int64_t object = integer();
-        if (type < 1 || type > INT32_MAX || object < 0) fail();
-        break;
-      }
-      default: fail();
-    }
-  }
-  return is_ok_ ? BytesView(start, static_cast<size_t>(position() - start)) : BytesView();
-}
-
-void append_key(Bytes& out, BytesView value) {
-  Reader in(value);
-  switch (in.peek()) {
-    case kind::kStr:
-    case kind::kBytes:
-      out.push_back(static_cast<char>(in.byte()));
-      put_escaped(out, in.text());
-      break;
-    case kind::kFloat:
-      in.byte();
-      put_float(out, in.float_after_kind(), Mode::kKey);
-      break;
-    default: out.append(value);
-  }
-  ODB_CHECK(in.is_ok());
-}
-
-Bytes encode(const Value& value, Mode mode) {
-  Bytes out;
-  struct {
-    Bytes& out;
-    Mode mode;
-    void operator()(std::monostate) { put_none(out); }
-    void operator()(bool v) { put_bool(out, v); }
-    void operator()(int64_t v) { put_int(out, v); }
-    void operator()(double v) { put_float(out, v, mode); }
-    void operator()(const Text& v) { put_str(out, v.utf8, mode); }
-    void operator()(const Blob& v) { put_bytes(out, v.bytes, mode); }
-    void operator()(const Reference& v) { put_reference(out, v.type, v.object); }
-  } put{out, mode};
-  std::visit(put, value);
-  return out;
-}
-
-Result<Value> decode(BytesView bytes, Mode mode) {
-  Reader in(bytes);
-  Value value;
-  uint8_t head = in.peek();
-  if (head >= kind::kIntMin && head <= kind::kIntMax) {
-    value = in.integer();
-  } else {
-    in.byte();
-    switch (head) {
-      case kind::kNone: break;
-      case kind::kFalse: value = false; break;
-      case kind::kTrue: value = true; break;
-      case kind::kStr:
-      case kind::kBytes: {
-        Bytes text = mode == Mode::kKey ? take_escaped(in) : Bytes(in.text());
-        if (head == kind::kBytes) {
-          value = Blob{std::move(text)};
-        } else if (is_valid_utf8(text)) {
-          value = Text{std::move(text)};
-        } else {
-          in.fail();
-        }
-        break;
-      }
-      case kind::kFloat: {
-        double number = in.float_after_kind();
-        bool is_negative_zero = number == 0.0 && std::signbit(number);
-        if (mode == Mode::kKey && is_negative_zero) in.fail();
-        value = number;
-        break;
-      }
-      case kind::kReference: {
-        int64_t type = in.integer();
-        int64_t object = in.integer();
-        if (type < 1 || type > INT32_MAX || object < 0) in.fail();
-        value = Reference{TypeId{static_cast<uint32_t>(type)}, ObjectId{object}};
-        break;
-      }
-      default: in.fail();
-    }
-  }
-  if (!in.is_ok()) return protocol_error("not a canonical value");
-  if (!in.at_end()) return protocol_error("bytes behind a value");
-  return value;
-}
-
-std::string show(const Value& value) {
-  struct {
-    std::string operator()(std::monostate) { return "None"; }
-    std::string operator()(bool v) { return v ? "True" : "False"; }
-    std::string operator()(int64_t v) { return std::to_string(v); }
-    std::string operator()(double v) { return std::to_string(v); }
-    std::string operator()(const Text& v) { return "'" + v.utf8 + "'"; }
-    std::string operator()(const Blob& v) { return "<" + std::to_string(v.bytes.size()) + " bytes>"; }
-    std::string operator()(const Reference& v) {
-      return "<reference " + std::to_string(v.type.value) + ":" + std::to_string(v.object.value) + ">";
-    }
-  } shown;
-  return std::visit(shown, value);
 }
 
 }  // namespace odb

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/base/limits.h"
+#include "core/codec/value.h"
 
 namespace odb {
 namespace {

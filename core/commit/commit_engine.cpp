@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/codec/value.h"
 
 namespace odb {
 namespace {

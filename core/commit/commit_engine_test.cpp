@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <optional>
 
+#include "core/codec/value.h"
 #include "core/view/view_testing.h"
 
 namespace odb {

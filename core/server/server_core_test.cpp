@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "core/codec/value.h"
 #include "core/server/server_testing.h"
 
 namespace odb {

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "core/base/limits.h"
-#include "core/codec/codec.h"
+#include "core/codec/value.h"
 #include "core/protocol/mapping.h"
 
 namespace odb {

@@ -3,7 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "core/codec/codec.h"
+#include "core/codec/value.h"
 #include "core/protocol/mapping.h"
 
 namespace odb {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/base/limits.h"
+#include "core/codec/value.h"
 
 namespace odb {
 namespace {
@@ -79,7 +80,7 @@ BOOST_AUTO_TEST_CASE(a_descriptor_can_be_made_without_a_text) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_in_the_grammar_is_refused) {
-  for (auto text : {"", " ", "Int", "int ", " int", "integer", "in", "int,", "int)", "int,int", "object", "ref",
+  for (auto text : {"", " ", "Int", "int ", " int", "integer", "in", "int,", "int)", "int,int", "objects", "ref",
                     "oneof", "(int)", "none()"})
     BOOST_TEST(is_refused(text), text);
   BOOST_TEST(is_refused(std::string_view("int\0", 4)));
@@ -140,7 +141,7 @@ BOOST_AUTO_TEST_CASE(a_refusal_is_readable_whatever_was_refused) {
     BOOST_TEST(message.size() < 200u);
     BOOST_TEST(message.find('\n') == message.npos);
   }
-  BOOST_TEST(TypeDescriptor::parse("object").status().message().find("'object'") != std::string::npos);
+  BOOST_TEST(TypeDescriptor::parse("objects").status().message().find("'objects'") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_text_is_refused_or_is_the_text_of_another_type) {

@@ -1,6 +1,7 @@
 #include "tests/simulation/work.h"
 
 #include "core/base/check.h"
+#include "core/codec/value.h"
 
 namespace odb::simulation {
 

@@ -1,6 +1,7 @@
 #include <set>
 
 #include "core/base/check.h"
+#include "core/codec/value.h"
 #include "tests/simulation/workloads.h"
 
 namespace odb::simulation {

@@ -1,0 +1,27 @@
+/// Whether a value is one that a type holds: both are walked together, once where a type has no arms that begin alike.
+#pragma once
+
+#include "core/types/scope.h"
+
+namespace odb {
+
+class Matcher {
+ public:
+  /// REQUIRES: value came through Reader::value or the put_ functions.
+  explicit Matcher(BytesView value) : in_(value), steps_left_(kStepsLeast + kStepsEach * value.size()) {}
+  bool matches(Placed at) { return match(at) && in_.at_end(); }
+
+ private:
+  bool match(Placed at);
+  bool match_items(Placed at);
+  bool match_enum(const TypeDescriptor& type);
+  bool match_fields(const std::vector<TypeDescriptor::Field>& fields, const Scope* scope);
+  bool take_int(int64_t least, int64_t greatest);
+
+  // Arms that begin alike are tried in turn, and so at every level below: a peer could have 2^64 things tried for one value.
+  static constexpr size_t kStepsLeast = 4096, kStepsEach = 64;
+  Reader in_;
+  size_t steps_left_;
+};
+
+}  // namespace odb
