@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include "bindings/commit.h"
+#include "bindings/convert.h"
 #include "bindings/errors.h"
 #include "bindings/gil.h"
 #include "bindings/lookup.h"
@@ -56,11 +57,6 @@ DatabaseType& database_type(nb::handle type) {
   return *found;
 }
 
-void each_target(const FieldType& type, const std::function<void(DatabaseType&)>& visit) {
-  if (type.target != nullptr) visit(*type.target);
-  for (const FieldType& arm : type.arms) each_target(arm, visit);
-}
-
 }  // namespace
 
 TypeDefinition definition_of(const DatabaseType& type) {
@@ -68,9 +64,9 @@ TypeDefinition definition_of(const DatabaseType& type) {
   for (const FieldSpec& field : type.fields) {
     Bytes default_value;
     if (field.default_value != nullptr &&
-        !encode_value(field.default_value, field.type, nullptr, field.where, default_value))
+        !encode_value(field.default_value, *field.type, nullptr, field.where, default_value))
       throw_python_error();
-    definition.fields.push_back({PyUnicode_AsUTF8(field.name), field.type.text(), std::move(default_value)});
+    definition.fields.push_back({PyUnicode_AsUTF8(field.name), field.type->text(), std::move(default_value)});
   }
   for (const IndexSpec& index : type.indexes) {
     std::vector<std::string> fields;
@@ -129,7 +125,9 @@ void define_schema(Connection& connection, const std::string& name, nb::sequence
         "the server did not answer in time to the definition of schema '" + name + "'");
   for (DatabaseType* type : defined) {
     for (const FieldSpec& field : type->fields)
-      each_target(field.type, [&](DatabaseType& target) { bind(connection, target, false); });
+      each_part_of(*field.type, [&](const FieldType& part) {
+        if (part.target != nullptr) bind(connection, *part.target, false);
+      });
     bind(connection, *type, true);
   }
 }
@@ -333,7 +331,12 @@ void add_connection(nb::module_& module) {
              await(self.client->flush(), timeout_s, "FlushTimeoutError",
                    "the server did not answer in time to the flush");
            })
-      .def("_disconnect", [](Connection& self) { self.client->disconnect(); })
+      .def("_disconnect",
+           [](Connection& self) {
+             self.client->disconnect();
+             self.decoded.clear();
+           })
+      .def_rw("_allow_pickle", &Connection::allow_pickle)
       .def("_identity", [](const Connection& self) { return self.client->welcome().connection.value; })
       .def("_step", [](const Connection& self) { return self.store->published().step.value; })
       .def("_wait_for_step", &wait_for_step)

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "bindings/decoded_cache.h"
 #include "bindings/object_type.h"
 #include "core/net/client.h"
 
@@ -44,6 +45,8 @@ struct Connection {
     return found == by_number.end() ? nullptr : found->second;
   }
 
+  bool allow_pickle = false;                        // D33: in object fields, for writing and for reading
+  DecodedCache decoded;                             // of its store's rows
   bool is_dispatching = false;                      // its events are taken by a thread, or were once
   std::vector<std::unique_ptr<BoundType>> by_slot;  // DatabaseType::slot -> type
   boost::unordered_flat_map<TypeId, DatabaseType*, HashId> by_number;

@@ -1,46 +1,78 @@
-/// Python values to canonical bytes by a field's type, and back.
+/// Python values to canonical bytes by a field's type, and back: one engine for construction, assignment, lookups and
+/// the vocabulary's own constructors.
 ///
-/// Numbers never wrap or lose anything (D10). A oneof takes the first arm whose exact type the value has, then the
-/// first arm that converts it. Reading needs no type: values describe themselves (D38).
+/// Numbers never wrap or lose anything (D10). A oneof takes the first arm whose exact type the value has, all the way
+/// down, then the first arm that converts it. What was read is immutable all the way down (D9).
+///
+/// Both directions may run code of the program: iterators, constructors, codecs, a collector's finalizers. It may end
+/// the current view, or write fields itself. So callers keep their view alive (Kept), look whether it is still open
+/// afterwards, and convert into a Scratch of their own.
 #pragma once
 
 #include <Python.h>
 
 #include <string>
-#include <vector>
 
+#include "bindings/field_type.h"
 #include "core/base/bytes.h"
-#include "core/types/descriptor.h"
+#include "core/base/ids.h"
 
 namespace odb {
 
-struct DatabaseType;
 struct Connection;
 
-/// A field's type as the bindings need it: the descriptor's tree with Python types at the references.
-struct FieldType {
-  TypeDescriptor::Kind kind = TypeDescriptor::Kind::kNone;
-  DatabaseType* target = nullptr;  // kReference
-  std::vector<FieldType> arms;     // kOneOf
-
-  /// The descriptor's canonical text.
-  std::string text() const;
+/// What a conversion found out about a value.
+struct Encoded {
+  bool has_pickle = false;  // somewhere in it: it cannot be a key
 };
 
-/// For people: "int or None".
-std::string describe(const FieldType& type);
-
-/// Out of what types.py makes: "int", a database type, or a tuple of these for a oneof. False with an exception set.
-bool parse_field_type(PyObject* spec, FieldType& type);
-
 /// Appends `value` converted to `type`. False with TypeError, OverflowError or ValueError set; `where` names the field.
-/// No code of the program runs, which could end the current view, unless an error is set.
-/// Without a connection references have no number yet: only unset ones would, and nothing is appended for them.
+/// Without a connection references have no number yet: none can be converted.
 bool encode_value(PyObject* value, const FieldType& type, const Connection* connection, const std::string& where,
-                  Bytes& out);
+                  Bytes& out, Encoded* found = nullptr);
 
-/// A new reference to the Python value of a canonical V value of a field; nullptr with an exception set. Only references
-/// look at the field's type: of several Python types that are one type of the server, they give the one it names.
-PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection);
+/// A new reference to the Python value of a canonical V value of a field; nullptr with an exception set:
+/// SchemaMismatchError when the type does not hold it. `is_shared`: set to false when the value must not be given to
+/// anybody else, because code of the program made it and may change it.
+/// REQUIRES: the bytes stay where they are, whatever code of the program does (see is_plain).
+PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection, const std::string& where,
+                       bool* is_shared = nullptr);
+
+/// `value` as a field of this type would give it; references need no connection.
+PyObject* convert_value(PyObject* value, const FieldType& type, const std::string& where);
+
+/// Appends None, a bool, int, float, str or bytes as what it is: of a literal, of an Enum member. False with an
+/// exception set.
+bool append_scalar(PyObject* value, const std::string& where, Bytes& out);
+
+/// A dict with the same items, its keys in the order of the canonical encoding; those that no field holds come last, as
+/// they were. Gives a new reference; nullptr with an exception set.
+PyObject* sorted_by_key(PyObject* dict);
+
+/// The catalogue's number of a type on a connection, 0 when it has none. Without a connection: a number of the process.
+TypeId number_of_type(const DatabaseType& type, const Connection* connection);
+
+/// Takes this thread's buffer for as long as it lives, so that conversions may nest.
+class Scratch {
+ public:
+  Scratch() : bytes(std::move(spare())) { bytes.clear(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    if (bytes.capacity() <= kKeptBytes) spare() = std::move(bytes);  // after something large, small again
+  }
+
+  Bytes bytes;
+
+ private:
+  static constexpr size_t kKeptBytes = 1 << 20;
+  static Bytes& spare() {
+    thread_local Bytes kept;
+    return kept;
+  }
+};
+
+/// convert(spec, value, where): False with an exception set.
+bool add_convert_functions(PyObject* module);
 
 }  // namespace odb

@@ -30,6 +30,12 @@ PyView* view_for_writing(const std::string& where, const char* what) {
   return nullptr;
 }
 
+void set_pickled_key_error(const std::string& where) {
+  set_error("ValueTypeError", where +
+                                  ": a pickle cannot be an index key; take the field out of its indexes, or use "
+                                  "register_codec or register_record");
+}
+
 void set_absent_error(Presence presence, PyObject* handle) {
   const char* name = presence == Presence::kNotCovered ? "NotSubscribedError" : "ObjectDoesntExistException";
   PyObject* type = error_class(name);

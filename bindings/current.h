@@ -20,6 +20,9 @@ PyView* view_for_writing(const std::string& where, const char* what);
 /// The exception for an object that is not here.
 void set_absent_error(Presence presence, PyObject* handle);
 
+/// The exception for a pickle that would be an index key: equal objects may have different pickles (D33).
+void set_pickled_key_error(const std::string& where);
+
 /// Keeps a view alive while code of the program runs, which may end it: then view->transaction is nullptr.
 class Kept {
  public:

@@ -1,5 +1,6 @@
 #include "bindings/definition.h"
 
+#include "bindings/codecs.h"
 #include "bindings/convert.h"
 #include "bindings/errors.h"
 #include "bindings/field.h"
@@ -41,12 +42,18 @@ bool parse_field(PyObject* item, DatabaseType& info) {
   field.name = Py_NewRef(name);
   PyUnicode_InternInPlace(&field.name);
   field.where = info.qualified_name() + "." + PyUnicode_AsUTF8(name);
-  if (!parse_field_type(spec, field.type)) return false;
+  field.type = std::make_unique<FieldType>();
+  if (!parse_field_type(spec, *field.type, field.where)) return false;
+  Result<TypeDescriptor> descriptor = TypeDescriptor::parse(field.type->text());  // what every server refuses
+  if (!descriptor.is_ok()) {
+    set_error("SchemaError", field.where + ": " + descriptor.status().message());
+    return false;
+  }
   bool has_default = PyTuple_Check(default_value);  // (value,), or None
   if (has_default) {
     field.default_value = Py_NewRef(PyTuple_GET_ITEM(default_value, 0));
     Bytes checked;
-    if (!encode_value(field.default_value, field.type, nullptr, field.where + " (default)", checked)) return false;
+    if (!encode_value(field.default_value, *field.type, nullptr, field.where + " (default)", checked)) return false;
   }
   info.fields.push_back(std::move(field));
   return true;
@@ -66,6 +73,7 @@ bool parse_index(PyObject* item, DatabaseType& info) {
       return false;
     }
     index.fields.push_back(position);
+    info.fields[position].is_indexed = true;
   }
   info.indexes.push_back(std::move(index));
   return true;
@@ -120,6 +128,7 @@ PyObject* define_type(PyObject*, PyObject* args) {
   }
   if (init != Py_None) info->init = Py_NewRef(init);
   if (on_delete != Py_None) info->on_delete = Py_NewRef(on_delete);
+  for (const FieldSpec& field : info->fields) know_records(*field.type);
   info->is_defined = true;
   Py_RETURN_NONE;
 }
@@ -142,11 +151,15 @@ PyObject* index_value(PyObject*, PyObject* args) {
   PyObject *spec, *value;
   if (!PyArg_ParseTuple(args, "OO", &spec, &value)) return nullptr;
   FieldType type;
-  if (!parse_field_type(spec, type)) return nullptr;
   PyView* view = current_view();
   const char* where = view == nullptr ? "indexValueFor outside of a view" : "indexValueFor";
+  if (!parse_field_type(spec, type, where)) return nullptr;
+  std::optional<Kept> kept;
+  if (view != nullptr) kept.emplace(view);
   Bytes encoded, key;
-  if (!encode_value(value, type, view == nullptr ? nullptr : view->connection, where, encoded)) return nullptr;
+  Encoded found;
+  if (!encode_value(value, type, view == nullptr ? nullptr : view->connection, where, encoded, &found)) return nullptr;
+  if (found.has_pickle) return set_pickled_key_error(where), nullptr;
   append_key(key, encoded);
   return PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size()));
 }

@@ -1,5 +1,7 @@
 #include "bindings/field.h"
 
+#include <optional>
+
 #include "bindings/convert.h"
 #include "bindings/errors.h"
 #include "bindings/guarded.h"
@@ -33,6 +35,26 @@ bool find_position(const Field& field, PyObject* handle, DatabaseType*& type, si
   return false;
 }
 
+/// What is not plain: out of the cache, or decoded from a copy. Code of the program may run meanwhile and end the view,
+/// or write the field.
+PyObject* read_made(PyView& view, const BoundType& bound, ObjectId object, const FieldSpec& spec, BytesView value) {
+  const Table& table = *bound.table;
+  const Row* row = table.find(object, view.reading().version().step);
+  FieldId field = bound.fields[static_cast<size_t>(&spec - bound.type->fields.data())];
+  bool is_from_row = row != nullptr && table.value_of(*row, field).data() == value.data();  // not a transaction's own
+  DecodedCache& cache = view.connection->decoded;
+  if (is_from_row) {
+    if (PyObject* read = cache.find(*spec.type, object, row->step)) return read;
+  }
+  Step step = is_from_row ? row->step : Step{0};
+  Scratch copy;
+  copy.bytes = value;
+  bool is_shared = true;
+  PyObject* read = decode_value(copy.bytes, *spec.type, *view.connection, spec.where, &is_shared);
+  if (read != nullptr && is_from_row && is_shared) cache.put(*spec.type, object, step, read, copy.bytes.size());
+  return read;
+}
+
 PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
   if (handle == nullptr) return Py_NewRef(self);
   DatabaseType* type;
@@ -45,6 +67,7 @@ PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
   FieldId field = bound->fields[position];
   BytesView value;
   Presence presence;
+  std::optional<Kept> kept;
   if (view->transaction != nullptr) {
     presence = view->transaction->read(*bound->table, identity_of(handle), field, value);
   } else {
@@ -53,7 +76,13 @@ PyObject* field_get(PyObject* self, PyObject* handle, PyObject*) {
   }
   PyObject* read = nullptr;
   if (presence == Presence::kHere) [[likely]] {
-    read = decode_value(value, type->fields[position].type, *view->connection);
+    const FieldSpec& spec = type->fields[position];
+    if (spec.type->is_plain) [[likely]] {
+      read = decode_value(value, *spec.type, *view->connection, spec.where);
+    } else {
+      kept.emplace(view);
+      read = read_made(*view, *bound, identity_of(handle), spec, value);
+    }
     if (view->notes == nullptr || read == nullptr) [[likely]]
       return read;
   }
@@ -76,6 +105,7 @@ int field_set(PyObject* self, PyObject* handle, PyObject* value) {
   }
   PyView* view = view_for_writing(where, "written");
   if (view == nullptr) return -1;
+  Kept kept(view);
   const BoundType* bound = bound_to(*view, *type);
   return bound != nullptr && write_field(*view, *bound, handle, position, value) ? 0 : -1;
 }
@@ -83,12 +113,12 @@ int field_set(PyObject* self, PyObject* handle, PyObject* value) {
 PyObject* field_repr(PyObject* self) {
   auto* field = reinterpret_cast<Field*>(self);
   const FieldSpec& spec = field->owner->fields[field->position];
-  return PyUnicode_FromFormat("<field %s: %s>", spec.where.c_str(), describe(spec.type).c_str());
+  return PyUnicode_FromFormat("<field %s: %s>", spec.where.c_str(), describe(*spec.type).c_str());
 }
 
 PyObject* field_doc(PyObject* self, void*) {
   auto* field = reinterpret_cast<Field*>(self);
-  return PyUnicode_FromString(describe(field->owner->fields[field->position].type).c_str());
+  return PyUnicode_FromString(describe(*field->owner->fields[field->position].type).c_str());
 }
 
 PyObject* field_name(PyObject* self, void*) {
@@ -119,14 +149,18 @@ bool check_size(const Transaction& transaction) {
   return false;
 }
 
-/// Converts into the scratch buffer of this thread and hands the bytes to the transaction.
+/// Converts into a buffer of this thread and hands the bytes to the transaction.
 bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t position, PyObject* value) {
   if (view.transaction == nullptr) [[unlikely]]  // a watcher of an earlier write has ended it
     return set_finished_error(), false;
-  thread_local Bytes encoded;
-  encoded.clear();
+  Scratch scratch;
+  Bytes& encoded = scratch.bytes;
   const FieldSpec& spec = bound.type->fields[position];
-  if (!encode_value(value, spec.type, view.connection, spec.where, encoded)) return false;
+  Encoded found;
+  if (!encode_value(value, *spec.type, view.connection, spec.where, encoded, &found)) return false;
+  if (view.transaction == nullptr) [[unlikely]]  // code of the program that the conversion ran has ended it
+    return set_finished_error(), false;
+  if (found.has_pickle && spec.is_indexed) return set_pickled_key_error(spec.where), false;
   if (encoded.size() > limits::kValueBytesMax) {
     set_error("TransactionTooLargeError",
               spec.where + ": a value of " + std::to_string(encoded.size()) + " bytes; a value may take " +
@@ -139,7 +173,6 @@ bool write_field(PyView& view, const BoundType& bound, PyObject* handle, size_t 
   if (view.notes != nullptr) [[unlikely]]
     keys_before = keys_for_note(view, *bound.table, identity_of(handle), mark);
   Presence presence = view.transaction->write(*bound.table, identity_of(handle), bound.fields[position], encoded);
-  if (encoded.capacity() > limits::kCommitPartBytes) encoded = {};  // after something large, small again
   if (presence == Presence::kHere) [[likely]]
     return check_size(*view.transaction) &&
            (view.notes == nullptr || note_write(view, *bound.table, identity_of(handle), mark, keys_before));

@@ -1,5 +1,6 @@
 #include "bindings/lookup.h"
 
+#include "bindings/convert.h"
 #include "bindings/current.h"
 #include "bindings/errors.h"
 #include "bindings/notes.h"
@@ -66,12 +67,14 @@ bool begin_lookup(PyObject* cls, Py_ssize_t count, PyObject* keywords, Lookup& l
 /// Calls f(V value) for each part of an index's value; composite indexes take a tuple. False with an exception set.
 template <class F>
 bool each_part(const DatabaseType& type, const IndexSpec& index, const Connection& connection, PyObject* value, F&& f) {
-  thread_local Bytes encoded;
+  Scratch scratch;
   auto take_part = [&](size_t position, PyObject* part) {
-    encoded.clear();
+    scratch.bytes.clear();
     const FieldSpec& field = type.fields[position];
-    if (!encode_value(part, field.type, &connection, field.where, encoded)) return false;
-    f(encoded);
+    Encoded found;
+    if (!encode_value(part, *field.type, &connection, field.where, scratch.bytes, &found)) return false;
+    if (found.has_pickle) return set_pickled_key_error(field.where), false;
+    f(scratch.bytes);
     return true;
   };
   if (index.fields.size() == 1) return take_part(index.fields[0], value);
@@ -101,7 +104,11 @@ bool begin_answer(const Lookup& lookup, PyObject* const* args, Bytes& key) {
     set_error("NotSubscribedError", lookup.index->where + " answers for views that are opened from now on");
     return false;
   }
-  return append_lookup_key(lookup, args[0], key) && check_coverage(lookup, &key);
+  Kept kept(lookup.view);
+  if (!append_lookup_key(lookup, args[0], key)) return false;
+  if (lookup.view->state == PyView::State::kOpen) return check_coverage(lookup, &key);
+  set_finished_error();  // by code of the program that the conversion ran
+  return false;
 }
 
 /// Notes a lookup where that is wanted. Watchers may look up as well, and may end the view.
@@ -116,8 +123,10 @@ bool note(const Lookup& lookup, const Bytes& key) {
 
 /// The identities found, at most `limit`; false with an exception set.
 bool find(const Lookup& lookup, PyObject* const* args, size_t limit, std::vector<ObjectId>& found) {
-  thread_local Bytes key;
+  Scratch scratch;
+  Bytes& key = scratch.bytes;
   if (!begin_answer(lookup, args, key)) return false;
+  found.clear();  // by now: what the conversion of the value ran may have looked up, too
   const Table& table = *lookup.bound->table;
   Transaction* transaction = lookup.view->transaction.get();
   if (lookup.index == nullptr) {
@@ -137,7 +146,8 @@ bool find(const Lookup& lookup, PyObject* const* args, size_t limit, std::vector
 
 /// How many, and the last one; false with an exception set.
 bool summarize(const Lookup& lookup, PyObject* const* args, View::Summary& summary) {
-  thread_local Bytes key;
+  Scratch scratch;
+  Bytes& key = scratch.bytes;
   if (!begin_answer(lookup, args, key)) return false;
   const Table& table = *lookup.bound->table;
   Transaction* transaction = lookup.view->transaction.get();

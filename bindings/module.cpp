@@ -1,8 +1,11 @@
 /// The module object_database._core.
 #include <nanobind/nanobind.h>
 
+#include "bindings/codecs.h"
+#include "bindings/convert.h"
 #include "bindings/definition.h"
 #include "bindings/errors.h"
+#include "bindings/frozen_dict.h"
 #include "bindings/module.h"
 #include "bindings/object_type.h"
 #include "bindings/view.h"
@@ -18,7 +21,8 @@ NB_MODULE(_core, module) {
     } catch (const odb::InternalError& broken) { odb::set_error("InternalError", broken.what()); }
   });
   if (!odb::add_object_types(module.ptr()) || !odb::add_definition_functions(module.ptr()) ||
-      !odb::add_view_types(module.ptr()))
+      !odb::add_frozen_dict(module.ptr()) || !odb::add_convert_functions(module.ptr()) ||
+      !odb::add_codec_functions(module.ptr()) || !odb::add_view_types(module.ptr()))
     odb::throw_python_error();
   odb::add_connection(module);
   odb::add_server(module);

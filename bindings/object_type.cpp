@@ -7,12 +7,14 @@
 #include <memory>
 #include <tuple>
 
+#include "bindings/convert.h"
 #include "bindings/errors.h"
 #include "bindings/field.h"
 #include "bindings/gil.h"
 #include "bindings/guarded.h"
 #include "bindings/lookup.h"
 #include "bindings/notes.h"
+#include "core/codec/codec.h"
 
 namespace odb {
 namespace {
@@ -26,9 +28,29 @@ auto& registry() {
   return *types;
 }
 
+auto& by_slot() {
+  static auto* types = new std::vector<DatabaseType*>();
+  return *types;
+}
+
 // ---- creation
 
-bool write_defaults(PyView& view, const BoundType& bound, PyObject* handle, const std::vector<bool>& is_given) {
+bool refuse_missing(const DatabaseType& type, const FieldSpec& field) {
+  set_error("ValueTypeError", field.where + " has no default: " + type.name + "(" + PyUnicode_AsUTF8(field.name) +
+                                  "=...) needs a value, " + describe(*field.type));
+  return false;
+}
+
+/// What stands in a field without a default until __init__ gives it a value; its type does not hold it.
+Bytes unset_value() {
+  Bytes out;
+  put_none(out);
+  return out;
+}
+
+/// `is_init_next`: fields that have no default may still get a value.
+bool write_defaults(PyView& view, const BoundType& bound, PyObject* handle, const std::vector<bool>& is_given,
+                    bool is_init_next) {
   const auto& fields = bound.type->fields;
   for (size_t i = 0; i < fields.size(); ++i) {
     if (is_given[i]) continue;
@@ -38,8 +60,13 @@ bool write_defaults(PyView& view, const BoundType& bound, PyObject* handle, cons
       if (!write_field(view, bound, handle, i, fields[i].default_value)) return false;
       continue;
     }
-    const FieldLayout& layout = bound.table->layout().fields[bound.fields[i].value];
-    Bytes value = layout.type.default_value();  // D18: stored, so that later definitions do not change it
+    if (fields[i].is_required() && !is_init_next) return refuse_missing(*bound.type, fields[i]);
+    Bytes value;  // D18: stored, so that later definitions do not change it
+    if (fields[i].is_required()) {
+      value = unset_value();
+    } else {
+      append_default(*fields[i].type, view.connection, value);
+    }
     (void)view.transaction->write(*bound.table, identity_of(handle), bound.fields[i], value);
   }
   return true;
@@ -66,12 +93,12 @@ bool write_given(PyView& view, const BoundType& bound, PyObject* handle, PyObjec
     if (!write_field(view, bound, handle, position, args[i])) return false;
     is_given[position] = true;
   }
-  return static_cast<size_t>(given) == type.fields.size() || write_defaults(view, bound, handle, is_given);
+  return static_cast<size_t>(given) == type.fields.size() || write_defaults(view, bound, handle, is_given, false);
 }
 
 bool run_init(PyView& view, const BoundType& bound, PyObject* handle, PyObject* const* args, Py_ssize_t arg_count,
               PyObject* keywords) {
-  if (!write_defaults(view, bound, handle, std::vector<bool>(bound.type->fields.size()))) return false;
+  if (!write_defaults(view, bound, handle, std::vector<bool>(bound.type->fields.size()), true)) return false;
   Py_ssize_t given = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
   std::vector<PyObject*> with_self;
   with_self.push_back(handle);
@@ -81,6 +108,15 @@ bool run_init(PyView& view, const BoundType& bound, PyObject* handle, PyObject* 
   });
   if (result == nullptr) return false;
   Py_DECREF(result);
+  if (view.transaction == nullptr) return true;  // __init__ has ended it, by committing, say
+  for (size_t i = 0; i < bound.type->fields.size(); ++i) {
+    const FieldSpec& field = bound.type->fields[i];
+    if (!field.is_required()) continue;
+    const WriteSet& writes = view.transaction->writes();
+    bool is_there = writes.state(*bound.table, identity_of(handle)) == WriteSet::State::kCreated;
+    if (is_there && writes.value(identity_of(handle), bound.fields[i]) == unset_value())
+      return refuse_missing(*bound.type, field);
+  }
   return true;
 }
 
@@ -383,6 +419,8 @@ DatabaseType* find_database_type(PyTypeObject* type) {
   return found == registry().end() ? nullptr : found->second.get();
 }
 
+DatabaseType* database_type_in_slot(size_t slot) { return slot < by_slot().size() ? by_slot()[slot] : nullptr; }
+
 DatabaseType* new_database_type(const std::string& schema, const std::string& name) {
   auto info = std::make_unique<DatabaseType>();
   info->schema = schema;
@@ -401,6 +439,7 @@ DatabaseType* new_database_type(const std::string& schema, const std::string& na
   if (made == nullptr) return nullptr;
   info->type = reinterpret_cast<PyTypeObject*>(made);  // this reference is never given back
   become_database_type(info->type);
+  by_slot().push_back(info.get());
   return registry().emplace(info->type, std::move(info)).first->second.get();
 }
 

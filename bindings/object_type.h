@@ -8,10 +8,11 @@
 
 #include <Python.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "bindings/convert.h"
+#include "bindings/field_type.h"
 #include "core/base/ids.h"
 #include "core/types/definition.h"
 
@@ -25,8 +26,11 @@ struct Handle {
 struct FieldSpec {
   PyObject* name;     // interned
   std::string where;  // "schema.Type.field"
-  FieldType type;
+  std::unique_ptr<FieldType> type;
   PyObject* default_value;  // nullptr: the type's own
+  bool is_indexed;          // by any index
+
+  bool is_required() const { return default_value == nullptr && !type->has_default(); }
 };
 
 struct IndexSpec {
@@ -54,6 +58,8 @@ struct DatabaseType {
 
 /// The database type behind a Python type; nullptr when it is none.
 DatabaseType* find_database_type(PyTypeObject* type);
+/// The one with this dense number in the process; nullptr when there is none.
+DatabaseType* database_type_in_slot(size_t slot);
 /// A stub: named, and without members; nullptr with an exception set. It lives for ever.
 DatabaseType* new_database_type(const std::string& schema, const std::string& name);
 /// The position of the field that a keyword names, or fields.size().

@@ -5,6 +5,7 @@
 
 #include "bindings/errors.h"
 #include "bindings/module.h"
+#include "bindings/stored_values.h"
 #include "core/base/limits.h"
 #include "core/codec/codec.h"
 #include "core/protocol/mapping.h"
@@ -24,77 +25,14 @@ nb::bytes bytes_of(const Bytes& bytes) { return nb::bytes(bytes.data(), bytes.si
   throw_python_error();
 }
 
-/// None, bool, int, float, str, bytes; a reference is (type number, object id).
 nb::object python_of(BytesView value) {
-  auto head = static_cast<uint8_t>(value.front());
-  Reader in(value);
-  if (head >= kind::kIntMin && head <= kind::kIntMax) return nb::steal(PyLong_FromLongLong(in.integer()));
-  in.byte();
-  switch (head) {
-    case kind::kNone: return nb::none();
-    case kind::kFalse: return nb::bool_(false);
-    case kind::kTrue: return nb::bool_(true);
-    case kind::kFloat: return nb::float_(in.float_after_kind());
-    case kind::kStr: {
-      BytesView text = in.text();
-      return nb::str(text.data(), text.size());
-    }
-    case kind::kBytes: {
-      BytesView bytes = in.text();
-      return nb::bytes(bytes.data(), bytes.size());
-    }
-    default: {
-      int64_t type = in.integer(), object = in.integer();
-      return nb::make_tuple(type, object);
-    }
-  }
-}
-
-bool put_reference_of(PyObject* value, Bytes& out) {
-  if (!PyTuple_CheckExact(value) || PyTuple_GET_SIZE(value) != 2) return false;
-  int64_t parts[2];
-  for (Py_ssize_t i = 0; i < 2; ++i) {
-    PyObject* part = PyTuple_GET_ITEM(value, i);
-    int overflow = 0;
-    parts[i] = PyLong_CheckExact(part) ? PyLong_AsLongLongAndOverflow(part, &overflow) : -1;
-    if (overflow != 0 || parts[i] < 0) return false;
-  }
-  if (parts[0] < 1 || parts[0] > limits::kTypeIdMax) return false;
-  put_reference(out, TypeId{static_cast<uint32_t>(parts[0])}, ObjectId{parts[1]});
-  return true;
-}
-
-/// The value's bytes by its own type; empty for what no field holds.
-Bytes bytes_by_class(PyObject* value) {
-  Bytes out;
-  if (value == Py_None) {
-    put_none(out);
-  } else if (PyBool_Check(value)) {
-    put_bool(out, value == Py_True);
-  } else if (PyLong_CheckExact(value)) {
-    int overflow = 0;
-    int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (overflow == 0) put_int(out, number);
-  } else if (PyFloat_CheckExact(value)) {
-    put_float(out, PyFloat_AS_DOUBLE(value), Mode::kValue);
-  } else if (PyUnicode_CheckExact(value)) {
-    Py_ssize_t size = 0;
-    const char* utf8 = PyUnicode_AsUTF8AndSize(value, &size);
-    if (utf8 == nullptr) {  // lone surrogates
-      PyErr_Clear();
-    } else {
-      put_str(out, {utf8, static_cast<size_t>(size)}, Mode::kValue);
-    }
-  } else if (PyBytes_CheckExact(value)) {
-    put_bytes(out, {PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))}, Mode::kValue);
-  } else {
-    put_reference_of(value, out);
-  }
-  return out;
+  PyObject* made = tool_value_of(value);
+  if (made == nullptr) throw_python_error();
+  return nb::steal(made);
 }
 
 Bytes stored_value(PyObject* value, const TypeDescriptor& type, const std::string& where) {
-  Bytes out = bytes_by_class(value);
+  Bytes out = bytes_of_tool_value(value);
   if (!type.holds(out) && PyLong_CheckExact(value)) {  // other programs write 1.0 as 1
     double number = PyLong_AsDouble(value);
     out.clear();
@@ -185,8 +123,11 @@ nb::bytes write_catalogue(const nb::list& described) {
         return known == numbers.end() ? TypeId{0} : known->second;
       });
       nb::object default_value = field[2];
-      type.fields.push_back(
-          {name, text, stored_value(default_value.ptr(), descriptor.value(), "the default of " + where)});
+      Bytes stored;  // of a required field it is None, whatever the type
+      if (default_value.is_none()) put_none(stored);
+      if (stored.empty() || (descriptor.value().has_default() && !descriptor.value().holds(stored)))
+        stored = stored_value(default_value.ptr(), descriptor.value(), "the default of " + where);
+      type.fields.push_back({name, text, std::move(stored)});
     }
     for (nb::handle index : nb::cast<nb::list>(each[3])) {
       MappedIndex& made = type.indexes.emplace_back();

@@ -1,107 +1,105 @@
-"""Field types: what the annotations and values of a class body mean, as specs for the core.
+"""Field types: what the annotations and members of a class body may be.
 
-A spec is one of the names "none", "bool", "int", "float", "str", "bytes", a database type (a reference), or a tuple of
-these (a oneof, its arms in order). `OneOf(None, int)` and `int | None` are one stored type.
+The names here are typed_python's. Each has an annotation of Python's own that means the same stored type; the table is in
+docs/reference/types.md.
+
+    OneOf(None, int)            int | None              TupleOf(str)          tuple[str, ...]
+    OneOf("new", "paid")        Literal["new", "paid"]  Tuple(int, str)       tuple[int, str]
+    ListOf(str)                 list[str]               ConstDict(str, int)   Mapping[str, int]
+    Set(str)                    set[str]                Dict(str, int)        dict[str, int]
+    NamedTuple(x=int)           a class of typing.NamedTuple, a frozen dataclass, a frozen msgspec.Struct
+    Alternative("E", A={...})   a union of such classes
+    Forward("E")                a name in quotes
+    Int8 ... UInt64, Float32    (none)
 """
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any, TypeVar
 
-from object_database import _core
+# Each part registers what it understands.
+from object_database import _core, types_enums, types_foreign, types_native
+from object_database.errors import SchemaError
+from object_database.types_alternatives import Alternative
+from object_database.types_base import Forward, Reading
+from object_database.types_containers import ConstDict, Dict, ListOf, Set, Tuple, TupleOf
+from object_database.types_named_tuples import NamedTuple
+from object_database.types_scalars import Float32, Int8, Int16, Int32, UInt8, UInt16, UInt32, UInt64
+from object_database.types_unions import OneOf
 
-__all__ = ["OneOf", "field_spec", "from_union", "is_union"]
+__all__ = [
+    "Alternative",
+    "ConstDict",
+    "Dict",
+    "Float32",
+    "Forward",
+    "FrozenDict",
+    "Int8",
+    "Int16",
+    "Int32",
+    "ListOf",
+    "NamedTuple",
+    "OneOf",
+    "Set",
+    "Tuple",
+    "TupleOf",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "field_spec",
+    "field_type",
+    "register_codec",
+    "register_record",
+]
 
-_SCALARS: dict[Any, str] = {
-    None: "none",
-    type(None): "none",
-    bool: "bool",
-    int: "int",
-    float: "float",
-    str: "str",
-    bytes: "bytes",
-}
+FrozenDict = _core.FrozenDict  # what fields of dicts are read as
 
-
-class _OneOf:
-    """What OneOf(...) gives: the arms in order, nested ones flattened, none twice."""
-
-    __slots__ = ("Types",)
-
-    def __init__(self, arms: tuple[Any, ...]):
-        self.Types = arms
-
-    def __repr__(self) -> str:
-        return f"OneOf({', '.join(_shown(arm) for arm in self.Types)})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _OneOf) and self.Types == other.Types
-
-    def __hash__(self) -> int:
-        return hash(self.Types)
-
-    def __or__(self, other: Any) -> Any:
-        return OneOf(self, other)
-
-    def __ror__(self, other: Any) -> Any:
-        return OneOf(other, self)
+_Class = TypeVar("_Class", bound=type)
+_PARTS = (types_enums, types_foreign, types_native)
 
 
-def OneOf(*arms: Any) -> Any:
-    """A field type that holds a value of any of the given types; the first one gives the default.
+def field_spec(annotation: Any, names: Callable[[str], Any] | None = None) -> Any:
+    """The spec that the core takes for a field type; None when it is no field type.
 
-    A value is taken by the arm that is exactly its type, else by the first arm that converts it.
-
-    Args:    arms: two types or more: scalars, None, database types, other OneOf types.
-    Raises:  TypeError: an arm is no field type.
+    Args:  names: what a name in quotes stands for.
     """
-    flat: list[Any] = []
-    for arm in arms:
-        for part in arm.Types if isinstance(arm, _OneOf) else (arm,):
-            part = type(None) if part is None else part
-            if not _is_simple(part):
-                raise TypeError(f"OneOf takes types; {part!r} is none that a field can hold")
-            if part not in flat:
-                flat.append(part)
-    if len(flat) < 2:
-        raise TypeError("OneOf takes two different types or more")
-    return _OneOf(tuple(flat))
+    try:
+        return Reading(names).spec(annotation)
+    except (SchemaError, NameError):
+        return None
 
 
-def field_spec(annotation: Any) -> Any:
-    """The spec of a field type as it stands in a class body; None when it is no field type."""
-    if _is_simple(annotation):
-        return annotation if _core.is_database_type(annotation) else _SCALARS[annotation]
-    if isinstance(annotation, _OneOf):
-        return tuple(field_spec(arm) for arm in annotation.Types)
-    if is_union(annotation):
-        try:
-            return field_spec(from_union(annotation))
-        except TypeError:
-            return None
-    return None
+def field_type(annotation: Any, names: Callable[[str], Any] | None = None) -> Any:
+    """A field type in this module's own form: OneOf(None, int) for `int | None`, TupleOf(int) for tuple[int, ...].
+
+    Raises: SchemaError: it is none; says what to write instead.
+    """
+    return Reading(names).type(annotation)
 
 
-def is_union(annotation: Any) -> bool:
-    """Whether an annotation is written `X | Y`, `Union[X, Y]` or `Optional[X]`."""
-    return typing.get_origin(annotation) in (Union, types.UnionType)
+def register_record(cls: _Class) -> _Class:
+    """Let `object` fields hold records of a class that no definition names; a class decorator.
+
+    Args:    cls: a typing.NamedTuple, frozen dataclass, frozen msgspec.Struct, NamedTuple(...) or Alternative. Programs that
+             read its values register it too, or name it in a definition; they know it by its name.
+    Raises:  SchemaError: it is none of these.
+    """
+    _core.register_record(Reading().spec(cls))
+    return cls
 
 
-def from_union(annotation: Any, resolve: Callable[[Any], Any] = lambda arm: arm) -> Any:
-    """The OneOf of a union. None comes first, wherever it was written: whoever writes `str | None` and gives no default
-    means None, and it is one stored type with OneOf(None, str)."""
-    arms = [from_union(arm, resolve) if is_union(arm) else resolve(arm) for arm in typing.get_args(annotation)]
-    return OneOf(*sorted(arms, key=lambda arm: arm not in (None, type(None))))
+def register_codec(
+    type: type,  # noqa: A002 (what it is called in every description)
+    encode: Callable[[Any], Any],
+    decode: Callable[[Any], Any],
+    name: str | None = None,
+) -> None:
+    """Let `object` fields hold objects of a class of any kind.
 
-
-def _is_simple(annotation: Any) -> bool:
-    if _core.is_database_type(annotation):
-        return True
-    return annotation is None or (isinstance(annotation, type) and annotation in _SCALARS)
-
-
-def _shown(arm: Any) -> str:
-    return "None" if arm is type(None) else getattr(arm, "__name__", repr(arm))
+    Args:    encode: makes a value of the object that such a field holds anyway.  decode: makes the object of that again.
+             name: stored with each value; "module.Class" when it is not given. Programs that read register the same one.
+    Raises:  SchemaError: the name or the class is taken.
+    """
+    _core.register_codec(type, encode, decode, name or f"{type.__module__}.{type.__qualname__}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from typing import Any
 
 from object_database import _core
 from object_database.cli.copying import ATTEMPTS, load_into_core
@@ -162,7 +163,28 @@ def _missing(
     object_id: int, names: list[str], number: int, values: dict[str, object], ids: dict[int, int]
 ) -> Iterator[str]:
     for field, value in values.items():
-        if isinstance(value, tuple) and value[1] and ids.get(value[1]) != value[0]:
-            yield (
-                f"{names[number - 1]} {object_id}.{field} refers to {names[value[0] - 1]} {value[1]}, which is not there"
-            )
+        for target, other in _references(value):
+            if other and ids.get(other) != target:
+                yield f"{names[number - 1]} {object_id}.{field} refers to {names[target - 1]} {other}, which is not there"
+
+
+def _references(value: Any) -> Iterator[tuple[int, int]]:
+    """The references in a value, as _core.StoredTypes has it: (type number, object), and {kind: [...]} around them."""
+    if isinstance(value, tuple) and len(value) == 2 and all(type(part) is int for part in value):
+        yield value
+    elif isinstance(value, dict):
+        for kind, content in value.items():
+            yield from _references_in(kind, content)
+
+
+def _references_in(kind: str, content: Any) -> Iterator[tuple[int, int]]:
+    if kind in ("tuple", "set"):
+        items = content
+    elif kind == "dict":
+        items = [part for pair in content for part in pair]
+    elif kind == "codec":
+        items = [content[1]]
+    else:
+        items = [] if kind == "pickle" else [item for _, item in content[-1]]
+    for item in items:
+        yield from _references(item)

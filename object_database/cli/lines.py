@@ -3,8 +3,13 @@
     {"format": "object_database", "version": 1, "history": ..., "tid": ..., "objects": ..., "reservations": ..., "catalogue": ...}
     {"type": "shop.Order", "id": 100000064, "fields": {"number": 5, "by": {"ref": "shop.Customer", "id": 100000001}}}
 
-JSON has no word for some values. What stands alone in braces: {"ref": type, "id": object}, {"bytes": base64},
-{"float": "nan" | "inf" | "-inf"}, and {"int": "9007199254740993"} beyond 2**53, where many programs read another number.
+JSON has no word for some values. What stands in braces: {"ref": type, "id": object}, {"bytes": base64},
+{"float": "nan" | "inf" | "-inf"}, and {"int": "9007199254740993"} beyond 2**53, where many programs read another number;
+{"datetime": "2026-01-31T12:00:00+01:00"}, {"date": ...}, {"time": ...}, {"timedelta": microseconds}, {"decimal": "1.50"},
+{"uuid": ...}; {"set": [...]}, {"dict": [[key, value], ...]}, {"record": tag, "fields": fields},
+{"alternative": tag, "arm": number, "fields": fields}, {"codec": name, "value": value}, {"pickle": base64}. A list is a
+tuple. Fields of records are [mark, value], the mark one of "<", "=", ">": how the rest of the record, from this field on,
+compares with the defaults; fields at the end that are as the default are not there.
 A field that is missing has the default of the catalogue. Every value comes back bit by bit; the types' numbers are their
 places in the catalogue.
 """
@@ -16,9 +21,12 @@ import base64
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
+from uuid import UUID
 
 from object_database import _core
 from object_database.cli.copying import Row, fill, origin_of, try_again, whole_file
@@ -33,7 +41,27 @@ __all__ = ["export_lines", "import_lines", "read_lines", "read_value", "write_va
 FORMAT = "object_database"
 VERSION = 1
 _INT_MAX = 1 << 53
+_MARKS = "<=>"  # in the order of their numbers, 1 to 3
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+# class -> its word, and how a value becomes a str and comes back
+_WORDS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    datetime: ("datetime", datetime.isoformat, datetime.fromisoformat),
+    date: ("date", date.isoformat, date.fromisoformat),
+    time: ("time", time.isoformat, time.fromisoformat),
+    timedelta: (
+        "timedelta",
+        lambda it: str(it // timedelta(microseconds=1)),
+        lambda it: timedelta(microseconds=int(it)),
+    ),
+    Decimal: ("decimal", str, Decimal),
+    UUID: ("uuid", str, UUID),
+}
 
 
 # ---- export
@@ -118,17 +146,39 @@ def write_value(value: Any, names: list[str]) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _INT_MAX:
         return {"int": str(value)}
     if isinstance(value, bytes):
-        return {"bytes": base64.b64encode(value).decode("ascii")}
+        return {"bytes": _base64(value)}
     if isinstance(value, tuple):
         return {"ref": names[value[0] - 1], "id": value[1]}
+    if isinstance(value, dict):
+        return _write_made(*next(iter(value.items())), names)
+    if type(value) in _WORDS:
+        name, write, _ = _WORDS[type(value)]
+        return {name: write(value)}
     return value
+
+
+def _write_made(kind: str, content: Any, names: list[str]) -> Any:
+    """What is made of other values, as _core.StoredTypes has it: {kind: content}."""
+    if kind == "tuple":
+        return [write_value(item, names) for item in content]
+    if kind == "set":
+        return {"set": [write_value(item, names) for item in content]}
+    if kind == "dict":
+        return {"dict": [[write_value(key, names), write_value(item, names)] for key, item in content]}
+    if kind == "codec":
+        return {"codec": content[0], "value": write_value(content[1], names)}
+    if kind == "pickle":
+        return {"pickle": _base64(content)}
+    *head, parts = content
+    fields = [[_MARKS[mark - 1], write_value(item, names)] for mark, item in parts]
+    return {kind: head[0], **({"arm": head[1]} if kind == "alternative" else {}), "fields": fields}
 
 
 def read_value(value: Any, numbers: dict[str, int]) -> Any:
     """The other direction. Raises ValueError."""
+    if isinstance(value, list):
+        return {"tuple": [read_value(item, numbers) for item in value]}
     if not isinstance(value, dict):
-        if isinstance(value, list):
-            raise ValueError("a list is no value")
         return value
     found = value.keys()
     if found == {"ref", "id"}:
@@ -143,7 +193,44 @@ def read_value(value: Any, numbers: dict[str, int]) -> Any:
             return int(word)
         if "float" in found and word in _FLOATS:
             return _FLOATS[word]
+        if "pickle" in found:
+            return {"pickle": base64.b64decode(word, validate=True)}
+        for kind, (name, _, read) in _WORDS.items():
+            if name in found:
+                return _read_word(kind, read, word)
+    made = _read_made(value, found, numbers)
+    if made is not None:
+        return made
     raise ValueError(f"{json.dumps(value)[:100]} is no value")
+
+
+def _read_word(kind: type, read: Callable[[str], Any], word: str) -> Any:
+    try:
+        return read(word)
+    except (ArithmeticError, ValueError, OverflowError):
+        raise ValueError(f"{word!r} is no {kind.__name__}") from None
+
+
+def _read_made(value: dict[str, Any], found: Set[str], numbers: dict[str, int]) -> Any:
+    if found == {"set"} and isinstance(value["set"], list):
+        return {"set": [read_value(item, numbers) for item in value["set"]]}
+    if found == {"dict"} and _are_pairs(value["dict"]):
+        return {"dict": [(read_value(key, numbers), read_value(item, numbers)) for key, item in value["dict"]]}
+    if found == {"codec", "value"}:
+        return {"codec": (value["codec"], read_value(value["value"], numbers))}
+    if found in ({"record", "fields"}, {"alternative", "arm", "fields"}) and _are_pairs(value["fields"]):
+        if all(mark in _MARKS for mark, _ in value["fields"]):
+            fields = [(_MARKS.index(mark) + 1, read_value(item, numbers)) for mark, item in value["fields"]]
+            return {"record": (value["record"], fields)} if "record" in found else _alternative(value, fields)
+    return None
+
+
+def _alternative(value: dict[str, Any], fields: list[Any]) -> Any:
+    return {"alternative": (value["alternative"], value["arm"], fields)}
+
+
+def _are_pairs(items: Any) -> bool:
+    return isinstance(items, list) and all(isinstance(item, list) and len(item) == 2 for item in items)
 
 
 # ---- import

@@ -45,10 +45,23 @@ ASIO = re.compile(r"boost/asio.*|openssl/.*")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 # module -> floor, within object_database/; a package stands for all of its modules. A new module must be given its floor here.
-PYTHON_FLOORS = {
+PYTHON_FLOORS: dict[str, float] = {
     "_version": 0,
     "_core": 0,
     "errors": 1,
+    # the parts of types.py and schema.py lie right below them, in this order
+    "types_names": 1,
+    "types_defaults": 1.1,
+    "types_base": 1.2,
+    "types_scalars": 1.3,
+    "types_unions": 1.3,
+    "types_containers": 1.3,
+    "types_enums": 1.3,
+    "types_native": 1.3,
+    "types_records": 1.3,
+    "types_named_tuples": 1.4,
+    "types_alternatives": 1.5,
+    "types_foreign": 1.6,
     "types": 2,
     "util_certificates": 2,
     "util_logging": 2,
@@ -59,6 +72,11 @@ PYTHON_FLOORS = {
     "identity": 2,
     "keymapping": 2,
     "object": 3,
+    "schema_keys": 2,
+    "schema_fields": 2.1,
+    "schema_rows": 2.2,
+    "schema_bodies": 2.2,
+    "schema_building": 2.3,
     "schema": 3,
     "core_schema": 4,
     "messages": 4,

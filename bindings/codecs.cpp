@@ -1,0 +1,119 @@
+#include "bindings/codecs.h"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "bindings/errors.h"
+#include "bindings/guarded.h"
+#include "bindings/object_type.h"
+#include "core/base/limits.h"
+
+namespace odb {
+namespace {
+
+struct Registry {
+  boost::unordered_flat_map<PyTypeObject*, const Codec*> codec_by_class;
+  boost::unordered_flat_map<std::string, const Codec*> codec_by_name;
+  boost::unordered_flat_map<PyTypeObject*, const FieldType*> record_by_class;
+  boost::unordered_flat_map<uint32_t, std::vector<const FieldType*>> records_by_tag;
+};
+
+Registry& registry() {
+  static auto* known = new Registry();
+  return *known;
+}
+
+PyTypeObject* as_type(const Ref& cls) { return reinterpret_cast<PyTypeObject*>(cls.get()); }
+
+/// register_codec(cls, encode, decode, name)
+PyObject* register_codec(PyObject*, PyObject* args) {
+  PyObject *cls, *encode, *decode;
+  PyObject* text;
+  if (!PyArg_ParseTuple(args, "O!OOU", &PyType_Type, &cls, &encode, &decode, &text)) return nullptr;
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(text, &size);
+  if (utf8 == nullptr) return nullptr;
+  std::string name(utf8, static_cast<size_t>(size));
+  if (!PyCallable_Check(encode) || !PyCallable_Check(decode)) {
+    set_error("ValueTypeError", "register_codec takes two functions: encode(object) and decode(value)");
+    return nullptr;
+  }
+  if (name.empty() || name.size() > limits::kNameBytesMax) {
+    set_error("ValueTypeError", "a codec's name has 1 to " + std::to_string(limits::kNameBytesMax) + " bytes");
+    return nullptr;
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(cls);
+  const Codec* known = codec_named(name);
+  if ((known != nullptr && as_type(known->cls) != type) || (codec_of(type) != nullptr && codec_of(type) != known)) {
+    set_error("SchemaError", "a codec named '" + name + "' or for " + type->tp_name + " is registered already");
+    return nullptr;
+  }
+  if ((type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 &&
+      PyType_FastSubclass(type, Py_TPFLAGS_LONG_SUBCLASS | Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS |
+                                    Py_TPFLAGS_BYTES_SUBCLASS | Py_TPFLAGS_UNICODE_SUBCLASS |
+                                    Py_TPFLAGS_DICT_SUBCLASS)) {
+    set_error("SchemaError",
+              std::string("object fields hold a ") + type->tp_name + " as it is; a codec for it would never be asked");
+    return nullptr;
+  }
+  auto* codec = new Codec{name, Ref::borrow(cls), Ref::borrow(encode), Ref::borrow(decode)};  // lives for ever
+  registry().codec_by_class[type] = codec;
+  registry().codec_by_name[name] = codec;
+  Py_RETURN_NONE;
+}
+
+/// register_record(spec): of a record or an Alternative.
+PyObject* register_record(PyObject*, PyObject* spec) {
+  auto type = std::make_unique<FieldType>();
+  if (!parse_field_type(spec, *type, "register_record")) return nullptr;
+  if (type->kind != FieldKind::kRecord && type->kind != FieldKind::kAlternative) {
+    set_error("SchemaError",
+              "register_record takes a NamedTuple, a frozen dataclass, a msgspec.Struct or an Alternative");
+    return nullptr;
+  }
+  know_records(*type.release());  // lives for ever
+  Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {
+    {"register_codec", guarded_method<register_codec>(), METH_VARARGS,
+     "register_codec(cls, encode, decode, name)\n--\n\nLet object fields hold objects of a class."},
+    {"register_record", guarded_method<register_record>(), METH_O,
+     "register_record(spec)\n--\n\nLet object fields hold a record or an Alternative."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+const Codec* codec_of(PyTypeObject* cls) {
+  auto found = registry().codec_by_class.find(cls);
+  return found == registry().codec_by_class.end() ? nullptr : found->second;
+}
+
+const Codec* codec_named(BytesView name) {
+  auto found = registry().codec_by_name.find(std::string(name));
+  return found == registry().codec_by_name.end() ? nullptr : found->second;
+}
+
+const FieldType* record_of_class(PyTypeObject* cls) {
+  auto found = registry().record_by_class.find(cls);
+  return found == registry().record_by_class.end() ? nullptr : found->second;
+}
+
+const std::vector<const FieldType*>& records_of_tag(uint32_t tag) {
+  static const std::vector<const FieldType*> kNone;
+  auto found = registry().records_by_tag.find(tag);
+  return found == registry().records_by_tag.end() ? kNone : found->second;
+}
+
+void know_records(const FieldType& type) {
+  each_part_of(type, [](const FieldType& part) {
+    if ((part.kind != FieldKind::kRecord && part.kind != FieldKind::kAlternative) || part.tag == 0) return;
+    if (!registry().record_by_class.try_emplace(as_type(part.groups[0].cls), &part).second) return;
+    for (const PartGroup& arm : part.groups) registry().record_by_class.try_emplace(as_type(arm.cls), &part);
+    auto& same_tag = registry().records_by_tag[part.tag];
+    same_tag.insert(same_tag.begin(), &part);
+  });
+}
+
+bool add_codec_functions(PyObject* module) { return PyModule_AddFunctions(module, functions) == 0; }
+
+}  // namespace odb

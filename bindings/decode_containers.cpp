@@ -1,0 +1,233 @@
+// Containers, records, and the values of object fields: bytes into immutable Python values (D9).
+
+#include "bindings/codecs.h"
+#include "bindings/connection.h"
+#include "bindings/decoder.h"
+#include "bindings/encoder.h"
+#include "bindings/errors.h"
+#include "bindings/frozen_dict.h"
+#include "bindings/gil.h"
+#include "bindings/object_type.h"
+#include "bindings/times.h"
+#include "core/base/limits.h"
+
+namespace odb {
+namespace {
+
+using Kind = FieldKind;
+
+const FieldType& part_of(const FieldType& type, size_t position) {
+  return type.kind == Kind::kObject ? type : *type.parts[position];
+}
+
+/// An object of a class out of the values of its fields, without code of the program but for a Struct's.
+PyObject* build(const PartGroup& group, std::vector<Ref>& parts) {
+  auto* cls = reinterpret_cast<PyTypeObject*>(group.cls.get());
+  auto count = static_cast<Py_ssize_t>(parts.size());
+  if (group.shape == Shape::kStruct) {
+    std::vector<PyObject*> values;
+    for (const Ref& part : parts) values.push_back(part.get());
+    return run_python([&] { return PyObject_Vectorcall(group.cls.get(), values.data(), 0, group.field_names.get()); });
+  }
+  if (group.shape == Shape::kObject) {
+    Ref nothing = Ref::steal(PyTuple_New(0));
+    Ref made = nothing ? Ref::steal(PyBaseObject_Type.tp_new(cls, nothing.get(), nullptr)) : Ref();
+    for (size_t i = 0; made && i < parts.size(); ++i) {
+      if (PyObject_GenericSetAttr(made.get(), group.fields[i].name.get(), parts[i].get()) < 0) return nullptr;
+    }
+    return made.release();
+  }
+#if PY_VERSION_HEX < 0x030e0000  // what tuple.__new__ does; later ones keep a hash in there
+  PyObject* made = cls->tp_alloc(cls, count);
+  for (Py_ssize_t i = 0; made != nullptr && i < count; ++i)
+    PyTuple_SET_ITEM(made, i, parts[static_cast<size_t>(i)].release());
+  return made;
+#else
+  Ref items = Ref::steal(PyTuple_New(count));
+  for (Py_ssize_t i = 0; items && i < count; ++i)
+    PyTuple_SET_ITEM(items.get(), i, parts[static_cast<size_t>(i)].release());
+  Ref args = items ? Ref::steal(PyTuple_Pack(1, items.get())) : Ref();
+  return args ? PyTuple_Type.tp_new(cls, args.get(), nullptr) : nullptr;
+#endif
+}
+
+}  // namespace
+
+PyObject* Decoder::decode_tuple(Reader& in, const FieldType& type) {
+  in.byte();
+  size_t count = in.count(1);
+  if (type.kind == Kind::kTuple && count != type.parts.size()) return nullptr;
+  Ref tuple = Ref::steal(PyTuple_New(static_cast<Py_ssize_t>(count)));
+  for (size_t i = 0; tuple && i < count; ++i) {
+    PyObject* item = decode(in, part_of(type, type.kind == Kind::kTuple ? i : 0));
+    if (item == nullptr) return nullptr;
+    PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i), item);
+  }
+  return tuple.release();
+}
+
+PyObject* Decoder::decode_set(Reader& in, const FieldType& type) {
+  in.byte();
+  size_t count = in.count(1);
+  Ref set = Ref::steal(PyFrozenSet_New(nullptr));
+  for (size_t i = 0; set && i < count; ++i) {
+    Ref item = Ref::steal(decode(in, part_of(type, 0)));
+    if (!item || PySet_Add(set.get(), item.get()) < 0) return nullptr;
+  }
+  return set.release();
+}
+
+PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
+  in.byte();
+  size_t count = in.count(2);
+  Ref dict = Ref::steal(PyDict_New());
+  for (size_t i = 0; dict && i < count; ++i) {
+    Ref key = Ref::steal(decode(in, part_of(type, 0)));
+    Ref value = key ? Ref::steal(decode(in, part_of(type, 1))) : Ref();
+    if (!value || PyDict_SetItem(dict.get(), key.get(), value.get()) < 0) return nullptr;
+  }
+  return dict ? new_frozen_dict(dict.release()) : nullptr;
+}
+
+PyObject* Decoder::decode_record(Reader& in, const FieldType& type) {
+  Reader from_here = in;
+  in.byte();
+  if (in.tag() == type.tag) return decode_group(in, type.groups[0]);
+  in = from_here;
+  return nullptr;
+}
+
+PyObject* Decoder::decode_alternative(Reader& in, const FieldType& type) {
+  Reader from_here = in;
+  in.byte();
+  uint32_t tag = in.tag(), arm = in.arm();
+  if (tag == type.tag && arm < type.groups.size()) return decode_group(in, type.groups[arm]);
+  if (tag == type.tag)
+    fault_ = type.name + " has an arm number " + std::to_string(arm) + " that this program does not know";
+  in = from_here;
+  return nullptr;
+}
+
+PyObject* Decoder::decode_group(Reader& in, const PartGroup& group) {
+  size_t count = group.fields.size(), position = 0;
+  std::vector<Ref> parts(count);
+  for (; in.byte() != mark::kEnd && in.is_ok(); ++position) {
+    if (position >= count) {
+      in.value();  // of a later definition, which has more fields
+      continue;
+    }
+    parts[position] = Ref::steal(decode(in, *group.fields[position].type));
+    if (!parts[position]) return nullptr;
+  }
+  for (; position < count; ++position) {
+    const PartField& field = group.fields[position];
+    if (field.is_required) {
+      fault_ = "the field " + std::string(PyUnicode_AsUTF8(field.name.get())) + " is not stored, and has no default";
+      return nullptr;
+    }
+    parts[position] = Ref::steal(default_of(field));
+    if (!parts[position]) return nullptr;
+  }
+  return build(group, parts);
+}
+
+PyObject* Decoder::default_of(const PartField& field) {
+  if (field.default_value) return field.default_value.share();
+  Bytes of_connection;
+  if (field.default_bytes.empty()) append_default(*field.type, connection_, of_connection);
+  Reader in(field.default_bytes.empty() ? of_connection : field.default_bytes);
+  bool was_shared = std::exchange(is_shared_, true);
+  Ref read = Ref::steal(decode(in, *field.type));
+  if (read && is_shared_ && !field.default_bytes.empty() && !field.default_value)
+    field.default_value = Ref::borrow(read.get());
+  is_shared_ = is_shared_ && was_shared;
+  return read.release();
+}
+
+// ---- object fields
+
+PyObject* Decoder::decode_object(Reader& in, const FieldType& type) {
+  static const FieldType kInt = scalar_type(Kind::kInt), kUInt64 = scalar_type(Kind::kUInt64),
+                         kNone = scalar_type(Kind::kNone), kBool = scalar_type(Kind::kBool),
+                         kFloat = scalar_type(Kind::kFloat), kStr = scalar_type(Kind::kStr),
+                         kBytes = scalar_type(Kind::kBytes);
+  uint8_t head = in.peek();
+  if (head >= kind::kIntMin && head <= kind::kIntMax) return decode(in, in.is_large_integer() ? kUInt64 : kInt);
+  if (standard_kind_of_head(head) != Kind::kNone) {
+    in.byte();
+    return decode_standard(in, head);
+  }
+  switch (head) {
+    case kind::kNone: return decode(in, kNone);
+    case kind::kFalse:
+    case kind::kTrue: return decode(in, kBool);
+    case kind::kFloat: return decode(in, kFloat);
+    case kind::kStr: return decode(in, kStr);
+    case kind::kBytes: return decode(in, kBytes);
+    case kind::kTuple: return decode_tuple(in, type);
+    case kind::kSet: return decode_set(in, type);
+    case kind::kDict: return decode_dict(in, type);
+    case kind::kRecord: return decode_known(in, true);
+    case kind::kAlternative: return decode_known(in, false);
+    case kind::kCodec: return decode_codec(in, type);
+    case kind::kPickle: return decode_pickle(in);
+    case kind::kReference: break;
+    default: return nullptr;
+  }
+  in.byte();
+  auto number = TypeId{static_cast<uint32_t>(in.integer())};
+  ObjectId object{in.integer()};
+  DatabaseType* target =
+      connection_ != nullptr ? connection_->type_of(number) : database_type_in_slot(number.value - size_t{1});
+  if (target != nullptr) return new_handle(*target, object);
+  fault_ = "it refers to a type that this connection does not know; call addSchema for its schema";
+  return nullptr;
+}
+
+/// A record or an Alternative, of whatever class is known by its tag and fits.
+PyObject* Decoder::decode_known(Reader& in, bool is_record) {
+  Reader ahead = in;
+  ahead.byte();
+  uint32_t tag = ahead.tag();
+  for (const FieldType* known : records_of_tag(tag)) {
+    if ((known->kind == Kind::kRecord) != is_record) continue;
+    Reader from_here = in;
+    PyObject* read = decode(from_here, *known);
+    if (read == nullptr && PyErr_Occurred()) return nullptr;
+    if (read == nullptr) continue;
+    in = from_here;
+    return read;
+  }
+  if (fault_.empty()) fault_ = "this program does not know its class: call register_record for it";
+  return nullptr;
+}
+
+PyObject* Decoder::decode_codec(Reader& in, const FieldType& type) {
+  in.byte();
+  BytesView name = in.text();
+  const Codec* codec = codec_named(name);
+  if (codec == nullptr) {
+    fault_ = "it is of the codec '" + std::string(name) + "', which is not registered here: call register_codec";
+    return nullptr;
+  }
+  Ref made = Ref::steal(decode(in, type));
+  if (!made) return nullptr;
+  is_shared_ = false;
+  return run_python([&] { return PyObject_CallOneArg(codec->decode.get(), made.get()); });
+}
+
+PyObject* Decoder::decode_pickle(Reader& in) {
+  in.byte();
+  BytesView text = in.text();
+  if (connection_ == nullptr || !connection_->allow_pickle) {
+    fault_ = "it is a pickle, which runs code of whoever wrote it: connect(..., allow_pickle=True) reads it";
+    return nullptr;
+  }
+  Ref loads = Ref::borrow(member_of("pickle", "loads"));
+  Ref bytes = loads ? Ref::steal(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()))) : Ref();
+  if (!bytes) return nullptr;
+  is_shared_ = false;
+  return run_python([&] { return PyObject_CallOneArg(loads.get(), bytes.get()); });
+}
+
+}  // namespace odb

@@ -1,0 +1,52 @@
+/// One conversion of bytes into a Python value by a field's type. decode.cpp.
+#pragma once
+
+#include <Python.h>
+
+#include <string>
+#include <vector>
+
+#include "bindings/convert.h"
+#include "bindings/ref.h"
+#include "core/codec/codec.h"
+
+namespace odb {
+
+class Decoder {
+ public:
+  /// Without a connection references have the numbers of the process.
+  explicit Decoder(const Connection* connection) : connection_(connection) {}
+
+  /// A new reference. nullptr without an exception: the type does not hold the value, and fault() may say more.
+  PyObject* decode(Reader& in, const FieldType& type);
+
+  const std::string& fault() const { return fault_; }
+  bool is_shared() const { return is_shared_; }
+
+ private:
+  PyObject* decode_kind(Reader& in, const FieldType& type);
+  PyObject* decode_int(Reader& in, const FieldType& type);
+  PyObject* decode_one_of(Reader& in, const FieldType& type);
+  PyObject* decode_literal(Reader& in, const FieldType& type);
+  PyObject* decode_enum(Reader& in, const FieldType& type);
+  PyObject* decode_reference(Reader& in, const FieldType& type);
+  PyObject* decode_tuple(Reader& in, const FieldType& type);
+  PyObject* decode_set(Reader& in, const FieldType& type);
+  PyObject* decode_dict(Reader& in, const FieldType& type);
+  PyObject* decode_record(Reader& in, const FieldType& type);
+  PyObject* decode_alternative(Reader& in, const FieldType& type);
+  PyObject* decode_group(Reader& in, const PartGroup& group);
+  PyObject* default_of(const PartField& field);
+  PyObject* decode_object(Reader& in, const FieldType& type);
+  PyObject* decode_known(Reader& in, bool is_record);
+  PyObject* decode_codec(Reader& in, const FieldType& type);
+  PyObject* decode_pickle(Reader& in);
+
+  const Connection* connection_;
+  std::string fault_;
+  bool is_shared_ = true;
+  int level_ = 0;
+  size_t attempts_ = 0;
+};
+
+}  // namespace odb

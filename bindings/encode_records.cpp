@@ -1,0 +1,189 @@
+// Records and Alternatives. A record takes its own class, a mapping or another NamedTuple by the names of its fields, and
+// a tuple or list with all of them in order.
+
+#include "bindings/connection.h"
+#include "bindings/encoder.h"
+#include "bindings/errors.h"
+#include "bindings/gil.h"
+#include "core/codec/codec.h"
+
+namespace odb {
+namespace {
+
+using Parts = std::vector<Ref>;
+
+/// The names of the fields of a named tuple's class, or none.
+Ref field_names_of(PyObject* value) {
+  if (!PyTuple_Check(value) || PyTuple_CheckExact(value)) return {};
+  Ref names = Ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(value)), "_fields"));
+  PyErr_Clear();
+  bool is_named = names && PyTuple_Check(names.get()) && PyTuple_GET_SIZE(names.get()) == PyTuple_GET_SIZE(value);
+  return is_named ? std::move(names) : Ref();
+}
+
+/// The position of a field, or how many there are.
+size_t position_in(const PartGroup& group, PyObject* name) {
+  for (size_t i = 0; i < group.fields.size(); ++i) {
+    if (group.fields[i].name.get() == name) return i;
+  }
+  for (size_t i = 0; PyUnicode_CheckExact(name) && i < group.fields.size(); ++i) {
+    if (PyUnicode_Compare(group.fields[i].name.get(), name) == 0) return i;
+  }
+  return group.fields.size();
+}
+
+}  // namespace
+
+/// Of an object of the group's own class.
+Fit Encoder::parts_of_own(PyObject* value, const PartGroup& group, Parts& parts) {
+  size_t count = group.fields.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (group.shape == Shape::kTuple) {
+      if (static_cast<size_t>(PyTuple_GET_SIZE(value)) != count)
+        return wrong("ValueTypeError",
+                     std::string(Py_TYPE(value)->tp_name) + " with the wrong number of fields was given");
+      parts[i] = Ref::borrow(PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)));
+      continue;
+    }
+    PyObject* name = group.fields[i].name.get();
+    parts[i] = Ref::steal(run_python([&] { return PyObject_GenericGetAttr(value, name); }));
+    if (!parts[i]) return Fit::kFailed;
+  }
+  return Fit::kTaken;
+}
+
+Fit Encoder::parts_by_name(PyObject* names, PyObject* items, const FieldType& type, Parts& parts) {
+  const PartGroup& group = type.groups[0];
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(names); ++i) {
+    PyObject* name = PySequence_Fast_GET_ITEM(names, i);
+    size_t position = position_in(group, name);
+    if (position == group.fields.size())
+      return wrong("ValueTypeError", describe(type) + " has no field named " + shown_value(name));
+    parts[position] = Ref::borrow(PySequence_Fast_GET_ITEM(items, i));
+  }
+  return Fit::kTaken;
+}
+
+Fit Encoder::parts_of_mapping(PyObject* pairs, const FieldType& type, Parts& parts) {
+  const PartGroup& group = type.groups[0];
+  for (Py_ssize_t i = 0; i + 1 < PyList_GET_SIZE(pairs); i += 2) {
+    PyObject* name = PyList_GET_ITEM(pairs, i);
+    size_t position = position_in(group, name);
+    if (position == group.fields.size())
+      return wrong("ValueTypeError", describe(type) + " has no field named " + shown_value(name));
+    parts[position] = Ref::borrow(PyList_GET_ITEM(pairs, i + 1));
+  }
+  return Fit::kTaken;
+}
+
+Fit Encoder::encode_record(PyObject* value, const FieldType& type) {
+  const PartGroup& group = type.groups[0];
+  Parts parts(group.fields.size());
+  Fit fit = Fit::kTaken;
+  if (reinterpret_cast<PyObject*>(Py_TYPE(value)) == group.cls.get()) {
+    fit = parts_of_own(value, group, parts);
+  } else if (is_exact_) {
+    return Fit::kNot;
+  } else if (Ref names = field_names_of(value)) {
+    fit = parts_by_name(names.get(), value, type, parts);
+  } else if (PyTuple_Check(value) || PyList_Check(value)) {
+    auto size = static_cast<size_t>(PySequence_Fast_GET_SIZE(value));
+    if (size != parts.size())
+      return wrong("ValueTypeError", "a tuple of " + std::to_string(size) + " was given, and " + describe(type) +
+                                         " has " + std::to_string(parts.size()) + " fields");
+    for (size_t i = 0; i < size; ++i)
+      parts[i] = Ref::borrow(PySequence_Fast_GET_ITEM(value, static_cast<Py_ssize_t>(i)));
+  } else {
+    Ref pairs;
+    fit = pairs_of(value, pairs);
+    if (fit == Fit::kNot) return not_a(value, type);
+    if (fit == Fit::kTaken) fit = parts_of_mapping(pairs.get(), type, parts);
+  }
+  if (fit != Fit::kTaken) return fit;
+  put_record_value_head(out_, type.tag);
+  return put_group(group, parts);
+}
+
+Fit Encoder::encode_alternative(PyObject* value, const FieldType& type) {
+  for (size_t arm = 0; arm < type.groups.size(); ++arm) {
+    const PartGroup& group = type.groups[arm];
+    if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != group.cls.get()) continue;
+    Parts parts(group.fields.size());
+    Fit fit = parts_of_own(value, group, parts);
+    if (fit != Fit::kTaken) return fit;
+    put_alternative_head(out_, type.tag, static_cast<uint32_t>(arm));
+    return put_group(group, parts);
+  }
+  return not_a(value, type);
+}
+
+Fit Encoder::put_group(const PartGroup& group, const Parts& parts) {
+  Nested nested(*this);
+  return nested.is_ok() ? put_parts(group, parts) : Fit::kFailed;
+}
+
+/// The fields behind a head, each behind its mark; those at the end that are as the default are taken away again.
+Fit Encoder::put_parts(const PartGroup& group, const Parts& parts) {
+  size_t count = group.fields.size();
+  std::vector<size_t> begins(count + 1);
+  for (size_t i = 0; i < count; ++i) {
+    const PartField& field = group.fields[i];
+    begins[i] = out_.size();
+    out_.push_back(static_cast<char>(mark::kGreater));
+    if (parts[i]) {
+      Inside inside(*this, field.name.get(), nullptr, 0);
+      Fit fit = encode(parts[i].get(), *field.type);
+      if (fit != Fit::kTaken) return fit;
+    } else if (field.is_required) {
+      return wrong("ValueTypeError", "the field " + std::string(PyUnicode_AsUTF8(field.name.get())) + " of " +
+                                         (group.name.empty() ? "the record" : group.name) + " is missing");
+    } else if (!put_default(field, out_)) {
+      return Fit::kFailed;
+    }
+    if (is_too_large()) return Fit::kFailed;
+  }
+  begins[count] = out_.size();
+  uint8_t rest = mark::kEqual;
+  size_t stored = 0;
+  Scratch scratch;
+  for (size_t i = count; i > 0; --i) {
+    const PartField& field = group.fields[i - 1];
+    BytesView value = BytesView(out_).substr(begins[i - 1] + 1, begins[i] - begins[i - 1] - 1);
+    if (field.is_required) {
+      rest = mark::kGreater;
+      if (stored == 0) stored = i;
+    } else {
+      scratch.bytes.clear();
+      BytesView default_value = field.default_bytes;
+      if (default_value.empty()) {
+        if (!put_default(field, scratch.bytes)) return Fit::kFailed;
+        default_value = scratch.bytes;
+      }
+      if (value != default_value) {
+        if (stored == 0) stored = i;
+        int order = compare_values(value, default_value);
+        if (order != 0) rest = order < 0 ? mark::kLess : mark::kGreater;
+      }
+    }
+    out_[begins[i - 1]] = static_cast<char>(rest);
+  }
+  out_.resize(begins[stored]);
+  out_.push_back(static_cast<char>(mark::kEnd));
+  return Fit::kTaken;
+}
+
+/// False with an exception set.
+bool Encoder::put_default(const PartField& field, Bytes& out) {
+  if (!field.default_bytes.empty()) {
+    out += field.default_bytes;
+    return true;
+  }
+  if (connection_ == nullptr && !is_local_) {
+    set_error("SchemaError", path() + ": a default cannot hold references; they have no number before a connection");
+    return false;
+  }
+  append_default(*field.type, connection_, out);
+  return true;
+}
+
+}  // namespace odb

@@ -1,0 +1,139 @@
+/// A field's type as the bindings need it: the descriptor's tree with the program's classes in it.
+///
+/// types.py hands it over as a spec, which is a finite tree of tuples:
+///
+///   spec   = "none" | "bool" | "int" | "float" | "str" | "bytes" | "datetime" | ...          the name of a scalar
+///          | a database type                                                                 a reference
+///          | ("oneof", spec, ...) | ("literal", value)
+///          | ("tupleof", spec) | ("setof", spec) | ("dictof", key, value) | ("tuple", spec, ...)
+///          | ("enum", cls, ((member name, member, stored), ...))
+///          | ("record", cls, name, "namedtuple" | "dataclass" | "struct", fields)
+///          | ("alternative", cls, name, ((arm name, arm class, fields), ...))
+///          | ("forward", key, name, spec)       what an ("again", key) in it means
+///          | ("again", key)                     key: that of an enclosing forward, or the class of an enclosing record
+///   fields = ((name, spec, default), ...)       default: None when it is required, () for the type's own, (value,)
+///
+/// Types of definitions live for ever, and with them their classes. The GIL guards everything here.
+#pragma once
+
+#include <Python.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bindings/ref.h"
+#include "core/base/bytes.h"
+
+namespace odb {
+
+struct Connection;
+struct DatabaseType;
+struct FieldType;
+
+enum class FieldKind : uint8_t {
+  kNone,
+  kBool,
+  kInt,
+  kFloat,
+  kStr,
+  kBytes,
+  kDatetime,
+  kDate,
+  kTime,
+  kTimedelta,
+  kDecimal,
+  kUuid,
+  kObject,
+  kInt8,
+  kInt16,
+  kInt32,
+  kUInt8,
+  kUInt16,
+  kUInt32,
+  kUInt64,
+  kFloat32,
+  kReference,
+  kOneOf,
+  kLiteral,
+  kTupleOf,
+  kSetOf,
+  kDictOf,
+  kTuple,
+  kEnum,
+  kRecord,
+  kAlternative,
+  kForward,
+  kAgain,
+};
+
+/// A field of a record or of an Alternative's arm.
+struct PartField {
+  Ref name;  // interned
+  std::unique_ptr<FieldType> type;
+  bool is_required = false;
+  Bytes default_bytes;        // empty when required, and when it holds references: their numbers are a connection's
+  mutable Ref default_value;  // as Python has it, made when it is first needed
+};
+
+/// How an object of a class is taken apart and put together.
+enum class Shape : uint8_t { kTuple, kObject, kStruct };
+
+/// A record, or one arm of an Alternative.
+struct PartGroup {
+  Ref cls;
+  Shape shape = Shape::kTuple;
+  std::string name;  // empty: anonymous
+  std::vector<PartField> fields;
+  Ref field_names;  // a tuple
+};
+
+struct EnumMember {
+  std::string name;
+  Ref member;
+  Bytes stored;
+};
+
+struct FieldType {
+  FieldKind kind = FieldKind::kNone;
+  bool is_plain = true;        // as cheap to decode as to find in a cache
+  bool has_reference = false;  // somewhere in it: its default depends on the connection
+  uint32_t plain_arms = 0;     // kOneOf: 1 << kind of its plain scalar arms
+
+  DatabaseType* target = nullptr;                 // kReference
+  std::vector<std::unique_ptr<FieldType>> parts;  // arms, elements, key and value; what a forward stands for
+  const FieldType* again = nullptr;               // kAgain
+  Ref value;                                      // kLiteral
+  Bytes stored;                                   // kLiteral
+  std::string name;                               // kEnum, kRecord, kAlternative, kForward
+  uint32_t tag = 0;                               // kRecord, kAlternative
+  Ref cls;                                        // kEnum, kRecord, kAlternative
+  std::vector<EnumMember> members;                // kEnum
+  std::vector<PartGroup> groups;                  // kRecord: one; kAlternative: its arms
+
+  /// The descriptor's canonical text.
+  std::string text() const;
+  /// Whether a field that nobody set has a value.
+  bool has_default() const;
+};
+
+/// For people: "int or None", "tuple of Line".
+std::string describe(const FieldType& type);
+
+/// False with an exception set; `where` names the field.
+bool parse_field_type(PyObject* spec, FieldType& type, const std::string& where);
+
+/// Appends the V value of a field that nobody set. REQUIRES: has_default().
+void append_default(const FieldType& type, const Connection* connection, Bytes& out);
+
+/// Calls visit(part) for the type and everything in it.
+template <class F>
+void each_part_of(const FieldType& type, F&& visit) {
+  visit(type);
+  for (const auto& part : type.parts) each_part_of(*part, visit);
+  for (const PartGroup& group : type.groups) {
+    for (const PartField& field : group.fields) each_part_of(*field.type, visit);
+  }
+}
+
+}  // namespace odb
