@@ -33,8 +33,8 @@ Event = Alternative("Event", Nothing={}, Moved={"x": int})
 class Order:
     state: Literal["new", "paid"] = "paid"
     tags: frozenset[str] = frozenset({"a"})
-    meta: dict[str, list[int]] = {"a": [1]}  # noqa: RUF012
-    names: list[str] = ["x"]  # noqa: RUF012
+    meta: dict[str, list[int]] = {"a": [1]}
+    names: list[str] = ["x"]
     ratio: float = 3
     lines: tuple[Line, ...] = (Line("tea"),)
     event: Event = Event.Moved(x=5)
@@ -144,7 +144,7 @@ def test_the_documentation_shows_types_as_they_are_written() -> None:
 
     class Thing(Object, schema=documented):
         maybe: int | None
-        names: list[str] = ["x"]  # noqa: RUF012
+        names: list[str] = ["x"]
         state: Literal["a", "b"] = "a"
 
     assert Thing.__doc__ == "Thing(maybe: OneOf(None, int), names: ListOf(str) = ('x',), state: OneOf('a', 'b') = 'a')"

@@ -192,11 +192,11 @@ def test_names_in_quotes_are_found_wherever_they_stand(db: DatabaseConnection) -
     quoted = Schema("quoted")
 
     class Holder:
-        lines: "tuple[Line, ...]"
-        others: list["Later"]
-        by_name: typing.Dict[str, "Later"]  # noqa: UP006
-        maybe: typing.Optional["Line"]  # noqa: UP045
-        indexed: Indexed["str | None"]
+        lines: tuple[Line, ...]
+        others: list[Later]
+        by_name: typing.Dict[str, Later]  # noqa: UP006
+        maybe: typing.Optional[Line]  # noqa: UP045
+        indexed: Indexed[str | None]
         assigned = Indexed("int")
 
     @dataclass(frozen=True)
