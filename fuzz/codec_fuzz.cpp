@@ -1,4 +1,5 @@
-/// Any bytes as a value, stored and as a key: refused, or they are the bytes of what was read (P1).
+/// Any bytes as a value, stored and as a key: refused, or they are the bytes of what was read (P1). Two values in a row: their order is that
+/// of their keys.
 #include <cstddef>
 #include <cstdint>
 
@@ -14,6 +15,12 @@ void check_mode(BytesView bytes, Mode mode) {
   if (decoded.is_ok()) ODB_CHECK(encode(decoded.value(), mode) == bytes);  // P1
 }
 
+Bytes key_of(BytesView value) {
+  Bytes key;
+  append_key(key, value);
+  return key;
+}
+
 /// Reader::value and decode agree on what a stored value is, and append_key and encode on what its key is.
 void check_stored(BytesView bytes) {
   Reader in(bytes);
@@ -24,10 +31,18 @@ void check_stored(BytesView bytes) {
   ODB_CHECK(value.data() == bytes.data());
   Result<Value> first = decode(value, Mode::kValue);
   ODB_CHECK(first.is_ok());
-  Bytes key;
-  append_key(key, value);
+  ODB_CHECK(!show(first.value()).empty());
+  Bytes key = key_of(value);
   ODB_CHECK(key == encode(first.value(), Mode::kKey));
   ODB_CHECK(decode(key, Mode::kKey).is_ok());
+  ODB_CHECK(compare_values(value, value) == 0);
+  contains_pickle(value);
+  BytesView second = in.value();
+  if (!in.is_ok()) return;
+  int order = compare_values(value, second), expected = key.compare(key_of(second));
+  ODB_CHECK((order < 0) == (expected < 0));
+  ODB_CHECK((order > 0) == (expected > 0));
+  ODB_CHECK((compare_values(second, value) < 0) == (order > 0));
 }
 
 }  // namespace

@@ -147,15 +147,7 @@ bool is_valid_utf8(BytesView text) {
   return true;
 }
 
-uint8_t Reader::byte() {
-  if (at_ == end_) {
-    fail();
-    return 0;
-  }
-  return *at_++;
-}
-
-uint64_t Reader::varint() {
+uint64_t Reader::long_varint() {
   uint64_t value = 0;
   for (int shift = 0; shift < 64; shift += 7) {
     uint8_t b = byte();
@@ -177,25 +169,6 @@ size_t Reader::count(size_t bytes_each) {
     return 0;
   }
   return static_cast<size_t>(n);
-}
-
-BytesView Reader::take(size_t size) {
-  if (size > remaining()) {
-    fail();
-    return {};
-  }
-  BytesView bytes(position(), size);
-  at_ += size;
-  return bytes;
-}
-
-BytesView Reader::text() {
-  uint64_t size = varint();
-  if (size > remaining()) {
-    fail();
-    return {};
-  }
-  return take(static_cast<size_t>(size));
 }
 
 int64_t Reader::integer() {

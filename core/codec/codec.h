@@ -182,14 +182,35 @@ class Reader {
     at_ = end_;
   }
 
-  uint8_t byte();
+  uint8_t byte() {
+    if (at_ == end_) {
+      fail();
+      return 0;
+    }
+    return *at_++;
+  }
   uint8_t peek() const { return at_ == end_ ? 0 : *at_; }
-  uint64_t varint();
+  uint64_t varint() { return at_ != end_ && *at_ < 0x80 ? *at_++ : long_varint(); }
   /// A varint that counts things of at least `bytes_each` bytes still to come: larger ones are refused (P3).
   size_t count(size_t bytes_each);
-  BytesView take(size_t size);
+  BytesView take(size_t size) {
+    if (size > remaining()) {
+      fail();
+      return {};
+    }
+    BytesView bytes(position(), size);
+    at_ += size;
+    return bytes;
+  }
   /// varint length, then that many bytes.
-  BytesView text();
+  BytesView text() {
+    uint64_t size = varint();
+    if (size > remaining()) {
+      fail();
+      return {};
+    }
+    return take(static_cast<size_t>(size));
+  }
   /// An int value, kind byte included.
   int64_t integer();
   /// Whether an int value is next that integer() cannot give: 2^63 or more.
@@ -210,6 +231,7 @@ class Reader {
   BytesView value();
 
  private:
+  uint64_t long_varint();
   void pass_value(int depth_left);
   void pass_items(int depth_left);
   void pass_ascending(size_t values_each, int depth_left);

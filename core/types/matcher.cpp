@@ -177,6 +177,23 @@ bool Matcher::match_fields(const std::vector<TypeDescriptor::Field>& fields, con
          std::all_of(fields.begin() + static_cast<ptrdiff_t>(n), fields.end(), is_left_out);
 }
 
-bool TypeDescriptor::holds(BytesView value) const { return Matcher(value).matches({this, nullptr}); }
+bool TypeDescriptor::holds(BytesView value) const {
+  if (value.empty()) return false;
+  auto head = static_cast<uint8_t>(value.front());
+  switch (kind_) {  // what the first byte tells: most fields of most types
+    case Kind::kNone:
+    case Kind::kFloat:
+    case Kind::kStr:
+    case Kind::kBytes: return head == head_of(kind_);
+    case Kind::kBool: return head == kind::kFalse || head == kind::kTrue;
+    case Kind::kInt: return is_int(head) && !Reader(value).is_large_integer();
+    case Kind::kOneOf:
+      if (std::ranges::any_of(children_,
+                              [&](const auto& arm) { return arm.kind_ < Kind::kDatetime && arm.holds(value); }))
+        return true;
+      [[fallthrough]];
+    default: return Matcher(value).matches({this, nullptr});
+  }
+}
 
 }  // namespace odb
