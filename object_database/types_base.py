@@ -331,7 +331,8 @@ class Reading:
         if isinstance(annotation, type) and any(kind.is_one(annotation) for kind in CLASS_KINDS):
             return annotation
         hint = next((hint for give in HINTS if (hint := give(annotation))), "")
-        raise SchemaError(f"a field cannot be a {annotation!r}{': ' if hint else ''}{hint}")
+        what = annotation.__name__ if any(annotation is each for each in UNAPPLIED) else repr(annotation)
+        raise SchemaError(f"a field cannot be a {what}{': ' if hint else ''}{hint}")
 
     def spec(self, annotation: Any) -> Any:
         return self.spec_of(self.type(annotation))

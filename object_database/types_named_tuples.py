@@ -90,6 +90,8 @@ def NamedTuple(**fields: Any) -> Any:
     """
     parts = []
     for name, type_ in fields.items():
+        if not name.isidentifier():
+            raise SchemaError(f"a field of a NamedTuple cannot be named {name!r}: it could not be an attribute")
         if hasattr(NamedTupleBase, name) and name not in ("index", "count"):
             raise SchemaError(f"a field of a NamedTuple cannot be named {name!r}: every one has something of this name")
         try:

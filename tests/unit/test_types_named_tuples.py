@@ -55,8 +55,8 @@ def test_the_spec_of_an_anonymous_record_and_of_a_class() -> None:
     assert field_spec(NamedTuple(day=date))[4] == (("day", "date", None),)  # a day has no default: it is required
 
 
-@pytest.mark.parametrize("name", ["replacing", "ElementNames", "__init__", "_parts"])
-def test_a_field_cannot_have_a_name_that_every_record_uses(name: str) -> None:
+@pytest.mark.parametrize("name", ["replacing", "ElementNames", "__init__", "_parts", "a b", "a:b", ""])
+def test_a_field_cannot_have_a_name_that_every_record_uses_or_that_is_none(name: str) -> None:
     with pytest.raises(SchemaError, match=f"cannot be named '{name}'"):
         NamedTuple(**{name: int})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import ctypes
+import datetime
 import decimal
 import fractions
 import pathlib
@@ -101,7 +102,7 @@ def test_a_constant_is_no_field() -> None:
         (typing.Optional, "write Optional[int] or int | None, say"),
         (typing.Union, "write int | str, say"),
         (typing.Literal, 'write Literal["new", "paid"], say'),
-        (OneOf, "it takes types: OneOf(...)"),
+        (OneOf, "a field cannot be a OneOf: it takes types: OneOf(...)"),
         (TupleOf, "it takes types: TupleOf(...)"),
         (Indexed, "it takes a type: Indexed[int]"),
         (Unique, "it takes a type: Unique[int]"),
@@ -128,6 +129,8 @@ def test_a_constant_is_no_field() -> None:
         (collections.UserString, "write a frozen dataclass, or `object`"),
         (type("Name", (str,), {}), "write str; what is stored and read is one"),
         (typing.NamedTuple, "write a class that derives from it"),
+        (datetime, "it is a module; write datetime.datetime"),
+        (decimal, "it is a module; write what is meant of it"),
         (decimal.Decimal(5), "a field cannot be a Decimal('5')"),
         (5, "write a type; a value is its default, behind `=`"),
         ([int], "write a type; a value is its default, behind `=`"),

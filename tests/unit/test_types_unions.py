@@ -117,6 +117,24 @@ def test_calling_a_union_converts() -> None:
         OneOf(None, int)(1, 2)
 
 
+def test_an_arm_that_is_exact_comes_before_one_that_converts() -> None:
+    for arms, value, expected in (
+        ((float, int), 2, 2),
+        ((int, bool), True, True),
+        ((bool, int), 1, 1),
+        ((float, int), True, 1.0),
+        ((int, float), True, 1),
+        ((None, float), 1, 1.0),
+        ((str, "literal"), "literal", "literal"),
+        ((TupleOf(int), TupleOf(str)), ["a"], ("a",)),
+    ):
+        found = OneOf(*arms)(value)
+        assert (type(found), found) == (type(expected), expected), arms
+    for arms, value in (((None, int), 1.5), ((None, bool), 1), ((int, str), None), ((int, str), b"a")):
+        with pytest.raises(ValueTypeError):  # the reference makes 1 of 1.5, and True of 1
+            OneOf(*arms)(value)
+
+
 def test_the_first_arm_gives_the_default(db: DatabaseConnection) -> None:
     db.subscribeToSchema(schema)
     with db.transaction():
