@@ -38,7 +38,7 @@ bool Encoder::encode_whole(PyObject* value, const FieldType& type) {
 Fit Encoder::encode(PyObject* value, const FieldType& type) {
   if (++level_ > kLevelsMax) [[unlikely]] {
     --level_;
-    set_error("ValueRangeError", path() + ": the value nests too deep");
+    set_error("ValueTypeError", where_ + ": the value nests too deep");
     return Fit::kFailed;
   }
   Fit fit = encode_kind(value, type);
@@ -93,15 +93,21 @@ Fit Encoder::encode_one_of(PyObject* value, const FieldType& type) {
   bool was_exact = is_exact_;
   int quiet = std::exchange(quiet_, std::max(quiet_, depth_));
   is_exact_ = true;
+  bool was_out_of_range = std::exchange(is_out_of_range_, false);
   Fit fit = encode_first_arm(value, type, start);
   Ref copy;  // an iterator can be asked once only: not by every arm
-  if (fit == Fit::kNot && !was_exact) {
+  if (fit == Fit::kNot && !was_exact && !is_out_of_range_) {  // a large int does not become a float that is about it
     is_exact_ = false;
     if (takes_iterables(type) && copy_foreign(value, copy) == Fit::kFailed) fit = Fit::kFailed;
     if (fit == Fit::kNot) fit = encode_first_arm(copy ? copy.get() : value, type, start);
   }
   is_exact_ = was_exact;
   quiet_ = quiet;
+  is_out_of_range_ = was_out_of_range || (is_out_of_range_ && fit == Fit::kNot);
+  if (fit == Fit::kTaken && failure_error_ != nullptr) {  // of an arm that did not fit: no failure
+    failure_depth_ = -1;
+    failure_error_ = nullptr;
+  }
   return fit == Fit::kNot ? not_a(value, type) : fit;
 }
 
@@ -150,7 +156,8 @@ Fit Encoder::not_a(PyObject* value, const FieldType& type) {
 }
 
 Fit Encoder::wrong(const char* error, const std::string& what) {
-  if (is_exact_ || depth_ < failure_depth_ || (depth_ == failure_depth_ && failure_error_ != nullptr)) return Fit::kNot;
+  bool is_told_anyway = is_out_of_range_;  // also where nothing is converted: nothing will be, after this
+  if ((is_exact_ && !is_told_anyway) || depth_ < failure_depth_ || (depth_ == failure_depth_ && failure_error_ != nullptr)) return Fit::kNot;
   failure_depth_ = depth_;
   failure_error_ = error;
   failure_ = path() + ": " + what;
@@ -160,7 +167,7 @@ Fit Encoder::wrong(const char* error, const std::string& what) {
 bool Encoder::Nested::is_ok() const {
   if (encoder_.nesting_ <= limits::kValueDepthMax) [[likely]]
     return true;
-  set_error("ValueRangeError", encoder_.where_ + ": a value nests at most " + std::to_string(limits::kValueDepthMax) +
+  set_error("ValueTypeError", encoder_.where_ + ": a value nests at most " + std::to_string(limits::kValueDepthMax) +
                                    " deep; does this one hold itself?");
   return false;
 }

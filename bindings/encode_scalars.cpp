@@ -72,10 +72,11 @@ Fit Encoder::put_int_in_range(PyObject* number, const FieldType& type) {
     }
     PyErr_Clear();
   }
-  if (is_exact_) return Fit::kNot;
+  is_out_of_range_ = true;
   std::string most = type.kind == Kind::kUInt64 ? std::to_string(UINT64_MAX) : std::to_string(range.most);
-  Ref plain = Ref::steal(PyNumber_Long(number));
-  std::string shown = overflow == 0 ? std::to_string(read) : plain ? shown_value(number) : "the number";
+  Ref digits = Ref::steal(PyLong_Type.tp_repr(number));  // a subclass may have one of its own
+  const char* utf8 = digits ? PyUnicode_AsUTF8(digits.get()) : nullptr;
+  std::string shown = utf8 == nullptr ? "an int of so many digits" : utf8;
   PyErr_Clear();
   if (type.kind == Kind::kInt) return wrong("ValueRangeError", shown + " does not fit into 64 bits with a sign");
   return wrong("ValueRangeError",
@@ -155,7 +156,7 @@ Fit Encoder::encode_literal(PyObject* value, const FieldType& type) {
   PyObject* own = type.value.get();
   bool is_kind = own == Py_None         ? value == Py_None
                  : PyBool_Check(own)    ? PyBool_Check(value)
-                 : PyLong_Check(own)    ? PyLong_Check(value) && !(is_exact_ && PyBool_Check(value))
+                 : PyLong_Check(own)    ? PyLong_Check(value) && !PyBool_Check(value)
                  : PyFloat_Check(own)   ? PyFloat_Check(value)
                  : PyUnicode_Check(own) ? PyUnicode_Check(value)
                                         : PyBytes_Check(value);
