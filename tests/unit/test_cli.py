@@ -188,7 +188,10 @@ def catalogue_with(**changes: Any) -> list[Any]:
         ([HEADER, {**OBJECT, "id": True}], "f, line 2: True is no id of an object"),
         ([HEADER, {**OBJECT, "more": 1}], "f, line 2: an object is"),
         ([HEADER, {**OBJECT, "fields": {"number": "x"}}], "f, line 2: shop.Order.number takes int; 'x' was given"),
-        ([HEADER, {**OBJECT, "fields": {"number": []}}], "f, line 2: shop.Order.number takes int; {'tuple': []} was given"),
+        (
+            [HEADER, {**OBJECT, "fields": {"number": []}}],
+            "f, line 2: shop.Order.number takes int; {'tuple': []} was given",
+        ),
         ([HEADER, {**OBJECT, "fields": {"number": {"a": 1}}}], 'f, line 2: shop.Order.number: {"a": 1} is no value'),
         (
             [HEADER, {**OBJECT, "fields": {"number": {"ref": "x.Y", "id": 1}}}],

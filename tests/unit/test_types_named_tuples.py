@@ -154,6 +154,14 @@ def test_records_are_pickled_and_copied() -> None:
         assert copy.copy(record) is copy.deepcopy(record) is record
 
 
+def test_types_are_shown_and_pickled_as_they_are_written() -> None:
+    assert repr(Entry) == "NamedTuple(x=int, y=str, z=OneOf(None, float))"
+    assert pickle.loads(pickle.dumps(Entry)) is Entry
+    assert pickle.loads(pickle.dumps(TupleOf(Entry))) is TupleOf(Entry)
+    assert pickle.loads(pickle.dumps(Vector)) is Vector
+    assert copy.deepcopy(Entry) is Entry
+
+
 # ---- fields
 
 
