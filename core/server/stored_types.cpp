@@ -11,10 +11,12 @@ namespace {
 
 Status check_type(const std::set<std::string>& names, const TypeLayout& type) {
   std::string name = type.qualified_name();
+  if (type.is_dropped() && type.schema.empty()) return Status::ok();
   if (!is_valid_schema_name(type.schema) || !is_valid_name(type.name))
     return protocol_error("type " + std::to_string(type.id.value) + " has an impossible name");
   std::set<std::string> fields, indexes;
   for (const FieldLayout& field : type.fields) {
+    if (field.name.empty()) continue;  // dropped
     if (!is_valid_name(field.name)) return protocol_error(name + " has a field with an impossible name");
     if (!fields.insert(field.name).second) return protocol_error(name + "." + field.name + " is there twice");
     Status unknown;
@@ -27,6 +29,7 @@ Status check_type(const std::set<std::string>& names, const TypeLayout& type) {
       return protocol_error(name + "." + field.name + ": the default is not a " + field.type.text());
   }
   for (const IndexLayout& index : type.indexes) {
+    if (index.name.empty()) continue;
     if (!is_valid_name(index.name)) return protocol_error(name + " has an index with an impossible name");
     if (!indexes.insert(index.name).second) return protocol_error(name + "." + index.name + " is there twice");
   }
@@ -41,7 +44,9 @@ Result<StoredTypes> StoredTypes::of(BytesView catalogue) {
   StoredTypes types;
   types.types_ = std::move(decoded.value());
   std::set<std::string> names;
-  for (const TypeLayout& type : types.types_) names.insert(type.qualified_name());
+  for (const TypeLayout& type : types.types_) {
+    if (!type.is_dropped()) names.insert(type.qualified_name());
+  }
   for (const TypeLayout& type : types.types_) {
     Status status = check_type(names, type);
     if (!status.is_ok()) return status;
