@@ -57,7 +57,8 @@ DatabaseType& database_type(nb::handle type) {
   return *found;
 }
 
-/// What goes into DefineSchema. Defaults of references are the type's own: they have no number yet.
+}  // namespace
+
 TypeDefinition definition_of(const DatabaseType& type) {
   TypeDefinition definition{type.name, {}, {}};
   for (const FieldSpec& field : type.fields) {
@@ -74,6 +75,8 @@ TypeDefinition definition_of(const DatabaseType& type) {
   }
   return definition;
 }
+
+namespace {
 
 template <class Layouts>
 uint32_t number_of(const Layouts& layouts, PyObject* name) {
@@ -339,6 +342,12 @@ void add_connection(nb::module_& module) {
       .def("_wait_for_step", &wait_for_step)
       .def("_wait_for_transaction", &wait_for_transaction)
       .def("_touched_at", &touched_at)
+      .def("_catalogue",
+           [](Connection& self, double timeout_s) {
+             std::shared_ptr<Pending> pending = self.client->list_types();
+             await(pending, timeout_s, "FlushTimeoutError", "the server did not tell its types in time");
+             return nb::bytes(pending->bytes().data(), pending->bytes().size());
+           })
       .def("_request_flush", [](Connection& self) { self.client->flush(); })
       .def("_check_may_wait",
            [](const Connection& self, const char* what) {

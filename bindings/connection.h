@@ -52,6 +52,9 @@ struct Connection {
   boost::unordered_flat_map<TypeId, DatabaseType*, HashId> by_number;
 };
 
+/// What goes into DefineSchema. Defaults of references are the type's own: they have no number yet. Throws the Python error.
+TypeDefinition definition_of(const DatabaseType& type);
+
 /// Waits without the GIL until the answer is there. False with an exception set: a timeout (class `timeout_error`), or
 /// a signal's handler raised. `timeout_s` < 0: for ever.
 bool wait_for(Pending& pending, double timeout_s, const char* timeout_error, const std::string& what);

@@ -95,7 +95,7 @@ Fit Encoder::encode_one_of(PyObject* value, const FieldType& type) {
   is_exact_ = true;
   bool was_out_of_range = std::exchange(is_out_of_range_, false);
   Fit fit = encode_first_arm(value, type, start);
-  Ref copy;  // an iterator can be asked once only: not by every arm
+  Ref copy;                                                   // an iterator can be asked once only: not by every arm
   if (fit == Fit::kNot && !was_exact && !is_out_of_range_) {  // a large int does not become a float that is about it
     is_exact_ = false;
     if (takes_iterables(type) && copy_foreign(value, copy) == Fit::kFailed) fit = Fit::kFailed;
@@ -157,7 +157,9 @@ Fit Encoder::not_a(PyObject* value, const FieldType& type) {
 
 Fit Encoder::wrong(const char* error, const std::string& what) {
   bool is_told_anyway = is_out_of_range_;  // also where nothing is converted: nothing will be, after this
-  if ((is_exact_ && !is_told_anyway) || depth_ < failure_depth_ || (depth_ == failure_depth_ && failure_error_ != nullptr)) return Fit::kNot;
+  if ((is_exact_ && !is_told_anyway) || depth_ < failure_depth_ ||
+      (depth_ == failure_depth_ && failure_error_ != nullptr))
+    return Fit::kNot;
   failure_depth_ = depth_;
   failure_error_ = error;
   failure_ = path() + ": " + what;
@@ -168,7 +170,7 @@ bool Encoder::Nested::is_ok() const {
   if (encoder_.nesting_ <= limits::kValueDepthMax) [[likely]]
     return true;
   set_error("ValueTypeError", encoder_.where_ + ": a value nests at most " + std::to_string(limits::kValueDepthMax) +
-                                   " deep; does this one hold itself?");
+                                  " deep; does this one hold itself?");
   return false;
 }
 

@@ -132,11 +132,11 @@ class Encoder {
   const Step* path_ = nullptr;
   int depth_ = 0;
   int nesting_ = 0;
-  int level_ = 0;          // of calls
-  size_t attempts_ = 0;    // of arms that did not fit
+  int level_ = 0;                 // of calls
+  size_t attempts_ = 0;           // of arms that did not fit
   bool is_out_of_range_ = false;  // an int did not fit where one belongs
-  bool is_exact_ = false;  // nothing is converted: the value's own type must be the field's
-  int quiet_ = -1;         // failures up to this depth are a union's to tell
+  bool is_exact_ = false;         // nothing is converted: the value's own type must be the field's
+  int quiet_ = -1;                // failures up to this depth are a union's to tell
   int failure_depth_ = -1;
   const char* failure_error_ = nullptr;
   std::string failure_;

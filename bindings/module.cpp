@@ -27,5 +27,6 @@ NB_MODULE(_core, module) {
   odb::add_connection(module);
   odb::add_server(module);
   odb::add_stored(module);
+  odb::add_schema_tools(module);
   odb::add_events(module);
 }

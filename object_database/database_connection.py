@@ -95,8 +95,9 @@ class DatabaseConnection(_core.Connection):
     `view()` and `transaction()` are the way to the data; `with connect(...) as db` disconnects at the end.
     """
 
-    def __init__(self, line: Any, auth_token: str):
+    def __init__(self, line: Any, auth_token: str, allow_pickle: bool = False):
         super().__init__(line)
+        self._allow_pickle = bool(allow_pickle)
         self._auth_token = auth_token
 
     def __enter__(self) -> DatabaseConnection:

@@ -94,11 +94,14 @@ class Server:
         if self._keeper is not None:
             self._keeper.stop()
 
-    def connect(self, auth_token: str) -> DatabaseConnection:
-        """A connection of this process to the server. Raises AuthenticationError for a wrong token."""
+    def connect(self, auth_token: str, *, allow_pickle: bool = False) -> DatabaseConnection:
+        """A connection of this process to the server. allow_pickle: as of tcp_server.connect().
+
+        Raises: AuthenticationError for a wrong token.
+        """
         if not isinstance(auth_token, str):
             raise InvalidArgumentError("the token is a str")
-        return DatabaseConnection(_core.connect_memory(self._running(), auth_token, 10.0), auth_token)
+        return DatabaseConnection(_core.connect_memory(self._running(), auth_token, 10.0), auth_token, allow_pickle)
 
     def failure(self) -> str | None:
         """What ended the service: an internal error, which is a bug, or the loss of the store. None while all is well."""

@@ -19,16 +19,20 @@ from object_database.util import CertificateFiles
 __all__ = ["TcpServer", "connect"]
 
 
-def connect(host: str, port: int, auth_token: str, timeout: float = 10.0, retry: bool = False) -> DatabaseConnection:
+def connect(
+    host: str, port: int, auth_token: str, timeout: float = 10.0, retry: bool = False, *, allow_pickle: bool = False
+) -> DatabaseConnection:
     """Connect to a server.
 
     Args:    timeout: seconds for all of it.  retry: while nobody listens yet, try again until the timeout.
+             allow_pickle: `object` fields hold whatever can be pickled, and pickles in them are read. Reading one runs
+             what its writer put into it, so only where everybody who can write is trusted as much as this program.
     Returns: a connection that is welcome: its token is proved.
     Raises:  AuthenticationError: the token is wrong.  DisconnectedException (an OSError): nobody listens, or the peer
              is no server of this package.  ConnectTimeoutError: no answer in time.
     """
     line = _core.connect_tls(host, _checked_port(port), auth_token, float(timeout), bool(retry))
-    return DatabaseConnection(line, auth_token)
+    return DatabaseConnection(line, auth_token, allow_pickle)
 
 
 def _checked_port(port: int) -> int:
@@ -100,7 +104,7 @@ class TcpServer(Server):
         """SHA-256 of the certificate, in hex."""
         return str(self._running().fingerprint)
 
-    def connect(self, auth_token: str) -> DatabaseConnection:
-        """A TLS connection to this server."""
+    def connect(self, auth_token: str, *, allow_pickle: bool = False) -> DatabaseConnection:
+        """A TLS connection to this server. allow_pickle: as of connect()."""
         self._running()
-        return connect(self.host, self.port, auth_token)
+        return connect(self.host, self.port, auth_token, allow_pickle=allow_pickle)

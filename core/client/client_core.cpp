@@ -21,8 +21,9 @@ Code code_of(Farewell farewell) {
 
 }  // namespace
 
-ClientCore::ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events)
-    : authentication_(std::move(authentication)), events_(events) {}
+ClientCore::ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events,
+                       size_t backfill_objects)
+    : backfill_objects_(backfill_objects), authentication_(std::move(authentication)), events_(events) {}
 
 // ---- events
 
@@ -100,6 +101,11 @@ void ClientCore::flush(RequestId request) {
   send(Flush{request});
 }
 
+void ClientCore::list_types(RequestId request) {
+  listings_[request] = {};
+  send(ListTypes{request, TypeId{0}});
+}
+
 void ClientCore::leave() {
   if (state_ == ClientState::kClosed) return;
   if (state_ == ClientState::kReady) send(Goodbye{});
@@ -143,6 +149,7 @@ void ClientCore::handle(const Frame& frame) {
     case MessageKind::kServerHeartbeat: return decoded<ServerHeartbeat>(frame);
     case MessageKind::kRefused: return decoded<Refused>(frame);
     case MessageKind::kServerGoodbye: return decoded<ServerGoodbye>(frame);
+    case MessageKind::kTypeList: return decoded<TypeList>(frame);
     default: ODB_CHECK(false, static_cast<int>(frame.kind));  // answer_of lets no other kind through
   }
 }
@@ -204,32 +211,70 @@ void ClientCore::on(const SchemaMapping& mapping) {
   if (!is_answer_to(MessageKind::kDefineSchema, mapping.request)) return breach("the mapping of no definition");
   std::map<std::string, TypeId> numbers;
   for (const MappedType& type : mapping.types) numbers.emplace(type.schema + "." + type.name, type.id);
+  HeldMapping held{mapping.request, {}};
   for (const MappedType& type : mapping.types) {
-    Status status = define(type, numbers);
-    if (!status.is_ok()) return breach(status.message());
+    Result<TypeLayout> layout = layout_of(type, [&](const std::string& name) {
+      auto number = numbers.find(name);
+      return number == numbers.end() ? TypeId{0} : number->second;
+    });
+    if (!layout.is_ok()) return breach(layout.status().message());
+    held.types.push_back(std::move(layout.value()));
   }
-  events_.on_answer(mapping.request, Status::ok());
+  store_->advance(mapping.through);
+  mappings_.push_back(std::move(held));
+  take_mappings();
 }
 
-Status ClientCore::define(const MappedType& type, const std::map<std::string, TypeId>& numbers) {
-  Result<TypeLayout> checked = layout_of(type, [&](const std::string& name) {
-    auto number = numbers.find(name);
-    return number == numbers.end() ? TypeId{0} : number->second;
-  });
-  if (!checked.is_ok()) return checked.status();
-  TypeLayout& layout = checked.value();
-  if (const Table* known = store_->table(type.id)) {
+void ClientCore::work() {
+  if (store_->fill(backfill_objects_) || !store_->has_builds()) take_mappings();
+}
+
+/// In order, for each knows what the one before it has brought. What waits for an index holds up those behind it.
+void ClientCore::take_mappings() {
+  while (!mappings_.empty() && !is_closed()) {
+    bool is_ready = true;
+    for (const TypeLayout& layout : mappings_.front().types) prepare(layout, is_ready);
+    if (!is_ready) return;
+    HeldMapping mapping = std::move(mappings_.front());
+    mappings_.pop_front();
+    for (TypeLayout& layout : mapping.types) {
+      Status status = define(std::move(layout));
+      if (!status.is_ok()) return breach(status.message());
+    }
+    events_.on_answer(mapping.request, Status::ok());
+  }
+}
+
+/// D17: indexes that a type gets while objects of it are here are made turn by turn.
+void ClientCore::prepare(const TypeLayout& layout, bool& is_ready) {
+  Table* table = store_->table(layout.id);
+  if (table == nullptr || table->object_count() == 0) return;
+  for (size_t i = table->layout().indexes.size(); i < layout.indexes.size(); ++i) {
+    if (layout.indexes[i].fields.empty()) continue;  // dropped
+    IndexBuild::Parts parts = IndexBuild::parts_of(layout, layout.indexes[i]);
+    IndexBuild* build = store_->find_build(*table, parts, false);  // what is unique is the server's affair
+    if (build == nullptr) {
+      build = &store_->start_build(*table, std::move(parts), false);
+      store_->fill(*build, *table, backfill_objects_);
+    }
+    is_ready = is_ready && build->is_whole();
+  }
+}
+
+Status ClientCore::define(TypeLayout layout) {
+  if (const Table* known = store_->table(layout.id)) {
     size_t fields = known->layout().fields.size(), indexes = known->layout().indexes.size();
     if (layout.fields.size() < fields || layout.indexes.size() < indexes)
       return protocol_error("a type that has lost fields or indexes");
+    bool is_wider = false;  // what a field's type may become is the server's affair: every value says what it is
     for (size_t i = 0; i < fields; ++i) {
       const FieldLayout &before = known->layout().fields[i], &after = layout.fields[i];
-      if (before.name != after.name || !(before.type == after.type))
-        return protocol_error("a field that has become another one");
+      if (before.name != after.name) return protocol_error("a field that has become another one");
+      is_wider = is_wider || !(before.type == after.type);
     }
     if (layout.qualified_name() != known->layout().qualified_name())
       return protocol_error("a type that has become another one");
-    if (layout.fields.size() == fields && layout.indexes.size() == indexes) return Status::ok();
+    if (!is_wider && layout.fields.size() == fields && layout.indexes.size() == indexes) return Status::ok();
   }
   store_->define(std::move(layout));
   return Status::ok();
@@ -405,10 +450,27 @@ void ClientCore::on(const Refused& refused) {
     bool is_loading = subscription->second.scope != Scope::kNone && loading != loadings_.end();
     if (is_loading && --loading->second.subscriptions == 0) loadings_.erase(loading);
     subscriptions_.erase(subscription);
-  } else if (!is_answer_to(MessageKind::kDefineSchema, refused.request)) {
+  } else if (listings_.erase(refused.request) == 0 && !is_answer_to(MessageKind::kDefineSchema, refused.request)) {
     return breach("the refusal of no request");
   }
   events_.on_answer(refused.request, {code, refused.message});
+}
+
+/// The server gives them in pages, each asked for.
+void ClientCore::on(const TypeList& list) {
+  auto listing = listings_.find(list.request);
+  if (listing == listings_.end()) return breach("a list that was not asked for");
+  Listing& so_far = listing->second;
+  for (const MappedType& type : list.types) {
+    if (type.id.value != so_far.last.value + 1) return breach("a list of types with a gap");
+    so_far.last = type.id;
+  }
+  so_far.catalogue += encode_catalogue(list.types);
+  if (!list.is_last && list.types.empty()) return breach("a list of types without an end");
+  if (!list.is_last) return send(ListTypes{list.request, so_far.last});
+  Bytes catalogue = std::move(so_far.catalogue);
+  listings_.erase(listing);
+  events_.on_types(list.request, std::move(catalogue));
 }
 
 void ClientCore::on(const ServerGoodbye& goodbye) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,8 @@ class ClientEvents {
   virtual void on_welcome(const Welcome& welcome) = 0;
   /// A request is fulfilled, or refused.
   virtual void on_answer(RequestId request, const Status& status) = 0;
+  /// The answer to list_types().
+  virtual void on_types(RequestId, Bytes /*catalogue*/) {}
   virtual void on_commit_result(const CommitResult& result) = 0;
   /// After a step that was noted, see collect_changes(). A subscription's completion is one without a change.
   virtual void on_changes(ChangeSet changes) = 0;
@@ -49,7 +52,8 @@ class ClientEvents {
 
 class ClientCore {
  public:
-  ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events);
+  ClientCore(std::unique_ptr<ClientAuthentication> authentication, ClientEvents& events,
+             size_t backfill_objects = limits::kBackfillObjects);
   ClientCore(const ClientCore&) = delete;
   ClientCore& operator=(const ClientCore&) = delete;
 
@@ -60,6 +64,11 @@ class ClientCore {
   void disconnected(const std::string& reason);
   void tick(Instant now);
 
+  /// Whether work() has something to do now: indexes of a definition, for objects that are here already (D17).
+  bool has_work() const { return !mappings_.empty() && section_tid_ == TransactionId{0} && !is_closed(); }
+  /// One turn of it. REQUIRES: has_work().
+  void work();
+
   // -- requests
   void define_schema(RequestId request, SchemaDefinition definition);
   /// REQUIRES: the type is known here; `values` belong to the index.
@@ -67,6 +76,8 @@ class ClientCore {
   /// Sends a transaction. Its result carries the number returned.
   CommitSeq commit(const Batch& batch);
   void flush(RequestId request);
+  /// Asks for the whole catalogue of the server, as encode_catalogue() would write it.
+  void list_types(RequestId request);
   /// Whether on_changes() is called, from the next step on.
   void collect_changes(bool is_wanted) { is_collecting_ = is_wanted; }
   /// Leaves on purpose.
@@ -107,13 +118,24 @@ class ClientCore {
   void on(const ServerHeartbeat& heartbeat);
   void on(const Refused& refused);
   void on(const ServerGoodbye& goodbye);
+  void on(const TypeList& list);
 
   Status apply(const Record& record);
   Status apply_entry(Table& table, const Record& record, Loading* loading);
   Status apply_change(Table& table, const Record& record, Loading* loading);
   void promote(Table& table, ObjectId object, Staging& staging);
   void finish(const SubscriptionKey& wanted);
-  Status define(const MappedType& type, const std::map<std::string, TypeId>& numbers);
+  struct HeldMapping {
+    RequestId request;
+    std::vector<TypeLayout> types;
+  };
+  struct Listing {
+    TypeId last;
+    Bytes catalogue;
+  };
+  void take_mappings();
+  void prepare(const TypeLayout& layout, bool& is_ready);
+  Status define(TypeLayout layout);
   bool add_block(ObjectId begin);
   void begin_step();
   void publish_step(TransactionId tid);
@@ -130,6 +152,7 @@ class ClientCore {
     put_frame(urgent_, message);
   }
 
+  const size_t backfill_objects_;
   ClientState state_ = ClientState::kGreeting;
   std::unique_ptr<ClientAuthentication> authentication_;
   bool has_proof_ = false;  // the server has shown that it knows the token
@@ -144,6 +167,8 @@ class ClientCore {
   CommitSeq answered_seq_;                              // results come in the order of commits
   TransactionId section_tid_;                           // of the step begun; 0: none
   std::map<RequestId, MessageKind> requests_;           // definitions and flushes, not answered yet
+  std::deque<HeldMapping> mappings_;                    // answers that wait for their indexes, in the order they came
+  std::map<RequestId, Listing> listings_;               // not whole yet
   std::map<RequestId, SubscriptionKey> subscriptions_;  // not complete yet
   std::map<TypeId, Loading> loadings_;
   Instant last_heard_, last_sent_;

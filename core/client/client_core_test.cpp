@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <optional>
 
+#include "core/protocol/mapping.h"
 #include "core/protocol/protocol_testing.h"
 #include "core/view/view_testing.h"
 
@@ -26,6 +27,10 @@ struct Told : ClientEvents {
   }
   void on_answer(RequestId request, const Status& status) override {
     lines.push_back("answer " + std::to_string(request.value) + (status.is_ok() ? "" : " refused"));
+  }
+  void on_types(RequestId request, Bytes catalogue) override {
+    size_t types = decode_catalogue(catalogue).value().size();
+    lines.push_back("types " + std::to_string(request.value) + ": " + std::to_string(types));
   }
   void on_commit_result(const CommitResult& result) override {
     lines.push_back("result " + std::to_string(result.seq.value) + " " +
@@ -75,7 +80,7 @@ struct ClientFixture {
   Table& be_in_shop() {
     be_welcome();
     core.define_schema(RequestId{1}, {"shop", {}});
-    hear(SchemaMapping{RequestId{1}, {mapped_item()}});
+    hear(SchemaMapping{RequestId{1}, {}, {mapped_item()}});
     news();
     return *core.store()->table(kItem);
   }
@@ -366,7 +371,7 @@ BOOST_AUTO_TEST_CASE(fields_and_indexes_that_others_added_are_taken_over) {
   wider.fields.push_back({"weight", "int", int_value(3)});
   wider.indexes.push_back({"place", {kPlace}});
   core.define_schema(RequestId{5}, {"shop", {}});
-  hear(SchemaMapping{RequestId{5}, {wider}});
+  hear(SchemaMapping{RequestId{5}, {}, {wider}});
   View view(core.store());
   BytesView value;
   BOOST_TEST((view.read(items, ObjectId{1}, FieldId{3}, value) == Presence::kHere));
@@ -374,6 +379,47 @@ BOOST_AUTO_TEST_CASE(fields_and_indexes_that_others_added_are_taken_over) {
   std::vector<ObjectId> found;
   view.lookup(items, IndexId{2}, int_value(1), SIZE_MAX, found);
   BOOST_TEST((found == std::vector{ObjectId{1}, ObjectId{3}}));
+}
+
+BOOST_AUTO_TEST_CASE(an_index_over_objects_that_are_here_is_made_turn_by_turn) {  // D17
+  Table& items = be_subscribed();
+  Records many;
+  for (int64_t i = 0; i < 600; ++i) many.create(1000 + i, {"cup", 1, i % 3});
+  hear(section(20, many));
+  news();
+  MappedType wider = mapped_item(), widest = mapped_item();
+  for (MappedType* type : {&wider, &widest}) {
+    type->fields.push_back({"weight", "int", int_value(3)});
+    type->indexes.push_back({"place", {kPlace}});
+    type->indexes.push_back({"weight", {FieldId{3}}});
+  }
+  widest.fields.push_back({"note", "str", str_value("")});
+  for (uint64_t request : {5, 6}) core.define_schema(RequestId{request}, {"shop", {}});
+  View before(core.store());
+  hear(SchemaMapping{RequestId{5}, TransactionId{25}, {wider}});
+  hear(SchemaMapping{RequestId{6}, TransactionId{25}, {widest}});
+  BOOST_TEST(news().empty());
+  BOOST_TEST((core.store()->published().tid == TransactionId{25}));
+  int turns = 0;
+  for (; core.has_work(); ++turns) {
+    // Others know the new field already.
+    hear(section(30 + static_cast<uint64_t>(turns), Records().update(1000 + turns, FieldId{3}, int_value(8))));
+    core.work();
+    core.check();
+  }
+  BOOST_TEST(turns > 2);
+  BOOST_TEST((news() == Lines{"answer 5", "answer 6"}));
+  BOOST_TEST(items.layout().fields.size() == 5u);
+  View after(core.store());
+  auto found = [&](IndexId index, int64_t value) {
+    std::vector<ObjectId> objects;
+    after.lookup(items, index, int_value(value), SIZE_MAX, objects);
+    return objects.size();
+  };
+  BOOST_TEST(found(IndexId{3}, 8) == static_cast<size_t>(turns));
+  BOOST_TEST(found(IndexId{2}, 2) == 201u);  // with one that was here
+  BOOST_TEST(!items.is_indexed_at(IndexId{2}, before.version().step));
+  core.check();
 }
 
 BOOST_AUTO_TEST_CASE(a_refusal_is_told_and_the_connection_goes_on) {
@@ -384,6 +430,34 @@ BOOST_AUTO_TEST_CASE(a_refusal_is_told_and_the_connection_goes_on) {
   hear(Refused{RequestId{6}, Refusal::kUnknownType, "no"});
   BOOST_TEST((news() == Lines{"answer 5 refused", "answer 6 refused"}));
   BOOST_TEST(!core.is_closed());
+}
+
+BOOST_AUTO_TEST_CASE(the_catalogue_is_asked_for_page_by_page) {
+  be_in_shop();
+  said();
+  core.list_types(RequestId{7});
+  BOOST_TEST((said() == Lines{"ListTypes"}));
+  hear(TypeList{RequestId{7}, false, {mapped_item(1)}});
+  BOOST_TEST((said() == Lines{"ListTypes"}));
+  MappedType other = mapped_item(2);
+  other.name = "Other";
+  hear(TypeList{RequestId{7}, true, {other}});
+  BOOST_TEST((news() == Lines{"types 7: 2"}));
+  core.list_types(RequestId{8});
+  hear(Refused{RequestId{8}, Refusal::kTooLarge, "no"});
+  BOOST_TEST((news() == Lines{"answer 8 refused"}));
+  BOOST_TEST(!core.is_closed());
+}
+
+BOOST_AUTO_TEST_CASE(lists_of_types_that_nobody_can_mean_are_breaches) {
+  for (const TypeList& wrong : {TypeList{RequestId{9}, true, {}}, TypeList{RequestId{7}, true, {mapped_item(2)}},
+                                TypeList{RequestId{7}, false, {}}}) {
+    ClientFixture f;
+    f.be_in_shop();
+    f.core.list_types(RequestId{7});
+    f.hear(wrong);
+    BOOST_TEST(f.broke_the_protocol());
+  }
 }
 
 // ---- time and ends
@@ -501,7 +575,7 @@ const Misdeed kMisdeeds[] = {
        f.core.flush(RequestId{5});
        f.hear(Flushed{RequestId{5}, TransactionId{11}}), f.hear(Flushed{RequestId{5}, TransactionId{11}});
      }},
-    {"a mapping of no definition", [](ClientFixture& f) { f.hear(SchemaMapping{RequestId{9}, {}}); }},
+    {"a mapping of no definition", [](ClientFixture& f) { f.hear(SchemaMapping{RequestId{9}, {}, {}}); }},
     {"a refusal of no request", [](ClientFixture& f) { f.hear(Refused{RequestId{9}, Refusal::kUnknownType, ""}); }},
     {"no block of identities", [](ClientFixture& f) { f.hear(IdentityBlock{ObjectId{5}}); }},
     {"a block of identities again", [](ClientFixture& f) { f.hear(IdentityBlock{ObjectId{kBlock}}); }},
@@ -569,11 +643,11 @@ BOOST_AUTO_TEST_CASE(mappings_that_make_no_sense_are_breaches) {
         with([](MappedType& t) { t.indexes.resize(limits::kIndexesPerTypeMax + 1, t.indexes[0]); }),
         with([](MappedType& t) { t.fields.pop_back(), t.indexes.pop_back(); }),
         with([](MappedType& t) { t.indexes.pop_back(); }), with([](MappedType& t) { t.name = "Thing"; }),
-        with([](MappedType& t) { t.fields[1].type = "str"; }), with([](MappedType& t) { t.fields[1].name = "row"; })}) {
+        with([](MappedType& t) { t.fields[1].name = "row"; })}) {
     ClientFixture f;
     f.be_subscribed();
     f.core.define_schema(RequestId{9}, {"shop", {}});
-    f.hear(SchemaMapping{RequestId{9}, {wrong}});
+    f.hear(SchemaMapping{RequestId{9}, {}, {wrong}});
     BOOST_TEST(f.broke_the_protocol());
   }
 }
@@ -648,7 +722,7 @@ BOOST_AUTO_TEST_CASE(garbage_never_does_more_than_close) {
 
 BOOST_AUTO_TEST_CASE(a_healthy_stream_cut_anywhere_is_the_same_stream) {
   Bytes stream = framed(ServerHello{1, limits::kFrameBytesMax}) + framed(welcome_message()) +
-                 framed(SchemaMapping{RequestId{1}, {mapped_item()}}) +
+                 framed(SchemaMapping{RequestId{1}, {}, {mapped_item()}}) +
                  framed(section(11, Records().create(kBlock + 64, {"cup", 1, 1}))) +
                  framed(Flushed{RequestId{2}, TransactionId{12}});
   for (uint64_t seed = 1; seed <= 50; ++seed) {

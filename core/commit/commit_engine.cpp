@@ -150,6 +150,10 @@ bool CommitEngine::check_reads(DecidedCommit& commit) {
         }
         break;
       case Read::Kind::kIndexKey:
+        if (commit.request.as_of < store_.table(read.type)->is_indexed_since(read.index)) {  // D17: as C2
+          commit.verdict = Verdict::kTooOld;
+          return false;
+        }
         if (!check_key(commit, index_key_hash(read.type, read.index, read.key),
                        {Kind::kIndexKey, read.type, {}, read.index.value, {}, {}, {}})) {
           commit.decisive.key = Bytes(read.key);

@@ -95,6 +95,7 @@ class LinkedClient final : public Client {
   std::shared_ptr<Pending> define_schema(SchemaDefinition definition) override { return ask(std::move(definition)); }
   std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) override { return ask(std::move(wanted)); }
   std::shared_ptr<Pending> flush() override { return ask(FlushRequest{}); }
+  std::shared_ptr<Pending> list_types() override { return ask(ListTypesRequest{}); }
   std::shared_ptr<Pending> collect_changes(bool is_wanted) override { return ask(CollectRequest{is_wanted}); }
 
   bool commit(Submission& request, Pending::Deadline deadline, const std::function<bool()>& should_give_up) override {

@@ -31,9 +31,11 @@ class Pending {
   /// REQUIRES: is_answered().
   const Status& status() const { return status_; }
   const CommitResult& commit_result() const { return commit_result_; }
+  const Bytes& bytes() const { return bytes_; }
 
   void answer(Status status);
   void answer(CommitResult result);
+  void answer(Bytes bytes);
 
  private:
   enum State : uint32_t { kOpen, kAwaited, kAnswered };
@@ -44,6 +46,7 @@ class Pending {
   std::atomic<bool> is_claimed_{false};  // by the one that answers
   Status status_;
   CommitResult commit_result_;
+  Bytes bytes_;
 };
 
 /// A transaction on its way. Whoever wants to know what becomes of it waits for `pending` or gives a token, under which
@@ -90,6 +93,8 @@ class Client {
   virtual std::shared_ptr<Pending> define_schema(SchemaDefinition definition) = 0;
   virtual std::shared_ptr<Pending> subscribe(SubscriptionKey wanted) = 0;
   virtual std::shared_ptr<Pending> flush() = 0;
+  /// The server's catalogue, as bytes() of the answer (encode_catalogue).
+  virtual std::shared_ptr<Pending> list_types() = 0;
   /// Whether changes go into events(); answered once that holds for every later step.
   virtual std::shared_ptr<Pending> collect_changes(bool is_wanted) = 0;
 

@@ -265,6 +265,8 @@ void ClientLink::carry_out(Queued& queued) {
   } else if (auto* collect = std::get_if<CollectRequest>(&queued.request)) {
     core_->collect_changes(collect->is_wanted);
     queued.pending->answer(Status::ok());
+  } else if (std::holds_alternative<ListTypesRequest>(queued.request)) {
+    core_->list_types(expect(std::move(queued.pending)));
   } else {
     core_->flush(expect(std::move(queued.pending)));
   }
@@ -303,6 +305,21 @@ void ClientLink::on_received(BytesView bytes) {
     send_output();
     wake_watchers();
     give_back_room();
+    work_later();
+  });
+}
+
+/// Between other things: the connections of a process share this thread.
+void ClientLink::work_later() {
+  if (!core_->has_work() || std::exchange(is_work_scheduled_, true)) return;
+  loop_->post([self = shared_from_this()] {
+    self->is_work_scheduled_ = false;
+    if (self->is_over_ || !self->core_->has_work()) return;
+    self->guarded([&self] {
+      self->core_->work();
+      self->wake_watchers();
+      self->work_later();
+    });
   });
 }
 
@@ -351,6 +368,11 @@ void ClientLink::on_welcome(const Welcome& welcome) {
 void ClientLink::on_answer(RequestId request, const Status& status) {
   auto pending = pendings_.extract(request);
   if (!pending.empty()) pending.mapped()->answer(status);
+}
+
+void ClientLink::on_types(RequestId request, Bytes catalogue) {
+  auto pending = pendings_.extract(request);
+  if (!pending.empty()) pending.mapped()->answer(std::move(catalogue));
 }
 
 void ClientLink::on_commit_result(const CommitResult& result) {

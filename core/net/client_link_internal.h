@@ -26,10 +26,12 @@
 namespace odb {
 
 struct FlushRequest {};
+struct ListTypesRequest {};
 struct CollectRequest {
   bool is_wanted;
 };
-using ClientRequest = std::variant<SchemaDefinition, SubscriptionKey, Submission, FlushRequest, CollectRequest>;
+using ClientRequest =
+    std::variant<SchemaDefinition, SubscriptionKey, Submission, FlushRequest, ListTypesRequest, CollectRequest>;
 
 class ClientLink final : public ClientEvents, public ChannelEvents, public std::enable_shared_from_this<ClientLink> {
  public:
@@ -81,6 +83,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   // ClientEvents
   void on_welcome(const Welcome& welcome) override;
   void on_answer(RequestId request, const Status& status) override;
+  void on_types(RequestId request, Bytes catalogue) override;
   void on_commit_result(const CommitResult& result) override;
   void on_changes(ChangeSet changes) override;
   void on_closed(const Status& reason) override;
@@ -93,6 +96,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   void guarded(F&& f);
   bool wait_for_version(Pending::Deadline deadline, const std::function<bool(Version)>& is_awaited);
   void wake_watchers();
+  void work_later();
   void enqueue(Submission&& request, size_t bytes, std::unique_lock<std::mutex>& lock);
   void answer(const SentCommit& commit, const Status& status);
   void give_back_room();
@@ -133,6 +137,7 @@ class ClientLink final : public ClientEvents, public ChannelEvents, public std::
   Version last_version_;
   const std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
   bool is_over_ = false;
+  bool is_work_scheduled_ = false;
   Welcome welcome_;
   ConnectionFacts facts_;
 };

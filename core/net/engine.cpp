@@ -198,7 +198,7 @@ void Engine::received(Peer& peer, BytesView bytes) {
     decide();
     bool has_more = core_.stream();
     gather_ready(peer.id);
-    if (has_more) schedule_turn();
+    if (has_more || core_.has_work()) schedule_turn();
   });
 }
 
@@ -273,7 +273,8 @@ void Engine::schedule_turn() {
 /// A turn that no connection asked for: streams, heartbeats, farewells.
 void Engine::turn() {
   decide();
-  bool has_more = core_.stream();
+  bool has_more = core_.work();
+  has_more |= core_.stream();
   for (ConnectionId id : core_.take_ready()) flush(id);
   flush_audience();
   if (has_more) schedule_turn();

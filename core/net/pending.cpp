@@ -83,6 +83,12 @@ void Pending::answer(CommitResult result) {
   publish();
 }
 
+void Pending::answer(Bytes bytes) {
+  if (is_claimed_.exchange(true, std::memory_order_acq_rel)) return;
+  bytes_ = std::move(bytes);
+  publish();
+}
+
 void Pending::publish() {
   if (state_.exchange(kAnswered, std::memory_order_acq_rel) == kAwaited) wake_all(state_);
 }

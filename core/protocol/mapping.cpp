@@ -24,7 +24,8 @@ Result<TypeLayout> layout_of(const MappedType& type, const std::function<TypeId(
     for (FieldId field : index.fields) {
       if (field.value >= layout.fields.size()) return protocol_error("an index over a field that is not there");
     }
-    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
+    bool is_dropped = index.name.empty() && index.fields.empty() && !index.is_unique;
+    if (index.fields.empty() != is_dropped || index.fields.size() > limits::kFieldsPerIndexMax)
       return protocol_error("an index over no field, or over too many");
     layout.indexes.push_back({index.name, index.fields, index.is_unique});
   }
@@ -61,7 +62,10 @@ Result<std::vector<TypeLayout>> decode_catalogue(BytesView encoded) {
     bool is_next = in.is_ok() && decoder.is_whole() && types.back().id.value == types.size();
     if (!is_next) return protocol_error("type " + std::to_string(types.size()) + " of its catalogue cannot be read");
     const MappedType& type = types.back();
-    if (!by_name.try_emplace(type.schema + "." + type.name, type.id).second)
+    bool is_dropped = type.name.empty();
+    if (is_dropped && (!type.schema.empty() || !type.fields.empty() || !type.indexes.empty()))
+      return protocol_error("type " + std::to_string(types.size()) + " of its catalogue has no name, and is not empty");
+    if (!is_dropped && !by_name.try_emplace(type.schema + "." + type.name, type.id).second)
       return protocol_error(type.schema + "." + type.name + " is in its catalogue twice");
   }
   std::vector<TypeLayout> layouts;

@@ -16,6 +16,8 @@ namespace odb {
 Result<TypeLayout> layout_of(const MappedType& type, const std::function<TypeId(const std::string&)>& number_of);
 MappedType mapped(const TypeLayout& layout);
 
+/// What was dropped has the empty name, so that its number is not given again: types, fields, and indexes, which then
+/// have no fields.
 /// A catalogue as a store keeps it: (varint:size MappedType)*, types in the order of their numbers, which begin at 1.
 Bytes encode_catalogue(std::span<const MappedType> types);
 /// Back, with every reference resolved; kProtocol when it cannot be.

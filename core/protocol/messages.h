@@ -32,6 +32,7 @@ enum class MessageKind : uint8_t {
   kResume = 9,
   kHeartbeat = 10,
   kGoodbye = 11,
+  kListTypes = 12,
   // server to client
   kServerHello = 65,
   kServerAuth = 66,
@@ -46,6 +47,7 @@ enum class MessageKind : uint8_t {
   kServerHeartbeat = 75,
   kRefused = 76,
   kServerGoodbye = 77,
+  kTypeList = 78,
 };
 
 // ---- client to server
@@ -162,6 +164,15 @@ struct Goodbye {
   void each(auto&&) {}
 };
 
+/// What does the catalogue hold? For tools; a program defines its schemas. Answered by TypeList.
+struct ListTypes {
+  static constexpr auto kKind = MessageKind::kListTypes;
+  static constexpr auto kName = "ListTypes";
+  RequestId request;
+  TypeId after;  ///< types with greater numbers; 0: from the first one
+  void each(auto&& f) { f("request", request), f("after", after); }
+};
+
 // ---- server to client
 
 /// The version that both will speak, and the limits to keep.
@@ -225,8 +236,9 @@ struct SchemaMapping {
   static constexpr auto kKind = MessageKind::kSchemaMapping;
   static constexpr auto kName = "SchemaMapping";
   RequestId request;
+  TransactionId through;  ///< from here on keys of its indexes are recorded: older versions cannot be judged by them
   std::vector<MappedType> types;
-  void each(auto&& f) { f("request", request), f("types", types); }
+  void each(auto&& f) { f("request", request), f("through", through), f("types", types); }
 };
 
 /// What a transaction did, as far as this client covers it. All sections of a tid are one step of the client.
@@ -351,17 +363,27 @@ struct ServerGoodbye {
   void each(auto&& f) { f("farewell", farewell), f("reason", reason); }
 };
 
+/// Types in the order of their numbers, as many as fit into about limits::kPieceBytes, and one at least.
+struct TypeList {
+  static constexpr auto kKind = MessageKind::kTypeList;
+  static constexpr auto kName = "TypeList";
+  RequestId request;
+  bool is_last = true;
+  std::vector<MappedType> types;
+  void each(auto&& f) { f("request", request), f("is_last", is_last), f("types", types); }
+};
+
 /// Calls f.template operator()<M>() for every message type, in the order of their numbers.
 void for_each_message(auto&& f) {
   f.template operator()<Hello>(), f.template operator()<Auth>(), f.template operator()<DefineSchema>();
   f.template operator()<Subscribe>(), f.template operator()<CommitPart>(), f.template operator()<CommitEnd>();
   f.template operator()<Acknowledge>(), f.template operator()<Flush>(), f.template operator()<Resume>();
-  f.template operator()<Heartbeat>(), f.template operator()<Goodbye>();
+  f.template operator()<Heartbeat>(), f.template operator()<Goodbye>(), f.template operator()<ListTypes>();
   f.template operator()<ServerHello>(), f.template operator()<ServerAuth>(), f.template operator()<Welcome>();
   f.template operator()<SchemaMapping>(), f.template operator()<Section>(), f.template operator()<Piece>();
   f.template operator()<Complete>(), f.template operator()<CommitResult>(), f.template operator()<Flushed>();
   f.template operator()<IdentityBlock>(), f.template operator()<ServerHeartbeat>();
-  f.template operator()<Refused>(), f.template operator()<ServerGoodbye>();
+  f.template operator()<Refused>(), f.template operator()<ServerGoodbye>(), f.template operator()<TypeList>();
 }
 
 }  // namespace odb

@@ -24,7 +24,7 @@ enum class ClientState : uint8_t { kGreeting, kProving, kReady, kClosed };
 enum class Answer : uint8_t { kHandle, kIgnore, kRefuse };
 
 constexpr Answer answer_of(ServerState state, MessageKind kind) {
-  bool is_from_client = kind >= MessageKind::kHello && kind <= MessageKind::kGoodbye;
+  bool is_from_client = kind >= MessageKind::kHello && kind <= MessageKind::kListTypes;
   bool is_greeting = kind == MessageKind::kHello || kind == MessageKind::kAuth;
   if (state == ServerState::kClosing) return Answer::kIgnore;
   if (!is_from_client) return Answer::kRefuse;
@@ -37,7 +37,7 @@ constexpr Answer answer_of(ServerState state, MessageKind kind) {
 }
 
 constexpr Answer answer_of(ClientState state, MessageKind kind) {
-  bool is_from_server = kind >= MessageKind::kServerHello && kind <= MessageKind::kServerGoodbye;
+  bool is_from_server = kind >= MessageKind::kServerHello && kind <= MessageKind::kTypeList;
   if (state == ClientState::kClosed) return Answer::kIgnore;
   if (!is_from_server) return Answer::kRefuse;
   if (kind == MessageKind::kServerGoodbye) return Answer::kHandle;

@@ -14,14 +14,14 @@ using namespace odb::testing;
 using Names = std::set<std::string>;
 
 const Names kRequests{"DefineSchema", "Subscribe", "CommitPart", "CommitEnd", "Acknowledge",
-                      "Flush",        "Resume",    "Heartbeat",  "Goodbye"};
+                      "Flush",        "Resume",    "Heartbeat",  "Goodbye",   "ListTypes"};
 const std::map<ServerState, Names> kServerHandles{
     {ServerState::kHello, {"Hello"}},
     {ServerState::kAuth, {"Auth", "Heartbeat"}},
     {ServerState::kReady, kRequests},
 };
-const Names kNews{"SchemaMapping", "Section",       "Piece",           "Complete", "CommitResult",
-                  "Flushed",       "IdentityBlock", "ServerHeartbeat", "Refused",  "ServerGoodbye"};
+const Names kNews{"SchemaMapping", "Section",         "Piece",   "Complete",      "CommitResult", "Flushed",
+                  "IdentityBlock", "ServerHeartbeat", "Refused", "ServerGoodbye", "TypeList"};
 const std::map<ClientState, Names> kClientHandles{
     {ClientState::kGreeting, {"ServerHello", "ServerGoodbye"}},
     {ClientState::kProving, {"ServerAuth", "Welcome", "ServerGoodbye"}},

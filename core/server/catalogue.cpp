@@ -35,12 +35,20 @@ std::vector<std::string> field_names(const TypeLayout& layout, const IndexLayout
 
 Status mismatch(std::string message) { return {Code::kSchemaMismatch, std::move(message)}; }
 
+/// What a field reads as in objects that nobody set it in. One that its creators have to set has None there, which its
+/// type does not hold: no object of theirs is without a value.
+Bytes default_of(const FieldDefinition& field, const TypeDescriptor& type) {
+  if (!field.default_value.empty()) return field.default_value;
+  if (type.has_default()) return type.default_value();
+  Bytes none;
+  put_none(none);
+  return none;
+}
+
 /// Whether a field that nobody set is None.
 bool is_none_by_default(const FieldDefinition& field) {
-  if (!field.default_value.empty()) return static_cast<uint8_t>(field.default_value.front()) == kind::kNone;
   TypeDescriptor type = TypeDescriptor::parse(field.type).value();
-  return (type.kind() == TypeDescriptor::Kind::kOneOf ? type.arms().front() : type).kind() ==
-         TypeDescriptor::Kind::kNone;
+  return static_cast<uint8_t>(default_of(field, type).front()) == kind::kNone;
 }
 
 /// D15: two objects with the same values in these fields; with a None among them they are nobody's.
@@ -77,8 +85,113 @@ std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, cons
 
 }  // namespace
 
+// ---- indexes of types that have objects
+
+/// Calls f(table, type, index) for each that a definition adds to a type with objects, until f returns false.
+template <class F>
+void Catalogue::each_new_index(const SchemaDefinition& definition, F&& f) {
+  for (const TypeDefinition& type : definition.types) {
+    auto known = by_name_.find(definition.name + "." + type.name);
+    if (known == by_name_.end()) continue;
+    Table& table = *store_.table(known->second);
+    if (table.object_count() == 0) continue;
+    for (const IndexDefinition& index : type.indexes) {
+      const auto& indexes = table.layout().indexes;
+      bool is_new = std::ranges::find(indexes, index.name, &IndexLayout::name) == indexes.end();
+      if (is_new && !f(table, type, index)) return;
+    }
+  }
+}
+
+/// What its keys are made of; none while a default of a new field refers to a type that has no number yet.
+std::optional<IndexBuild::Parts> Catalogue::known_parts(const TypeLayout& layout, const TypeDefinition& type,
+                                                        const IndexDefinition& index) const {
+  IndexBuild::Parts parts;
+  auto is_new = [&](const FieldDefinition& field) { return find_field(layout, field.name) == nullptr; };
+  for (const std::string& name : index.fields) {
+    if (const FieldLayout* stored = find_field(layout, name)) {
+      parts.push_back({field_number(layout, name), stored->default_value});
+      continue;
+    }
+    auto at = std::ranges::find(type.fields, name, &FieldDefinition::name);
+    const FieldDefinition& field = *at;
+    FieldId number{static_cast<uint32_t>(layout.fields.size()) +
+                   static_cast<uint32_t>(std::count_if(type.fields.begin(), at, is_new))};  // as extend() will give it
+    TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
+    bool is_numbered = true;
+    descriptor.resolve([&](const std::string& target) {
+      auto known = by_name_.find(target);
+      is_numbered = is_numbered && known != by_name_.end();
+      return known == by_name_.end() ? TypeId{0} : known->second;
+    });
+    if (!is_numbered) return std::nullopt;
+    parts.push_back({number, default_of(field, descriptor)});
+  }
+  return parts;
+}
+
+Status Catalogue::prepare(const SchemaDefinition& definition, size_t objects_max, bool& is_ready) {
+  is_ready = true;
+  Status status = check_definition(definition);
+  if (!status.is_ok()) return status;
+  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
+    for (const FieldDefinition& field : type.fields)  // they would get their numbers a moment later
+      TypeDescriptor::parse(field.type).value().each_type_name([&](const std::string& name) { number_of(name); });
+    IndexBuild::Parts parts = *known_parts(table.layout(), type, index);
+    IndexBuild* build = store_.find_build(table, parts, index.is_unique);
+    if (build == nullptr) {
+      if (store_.build_count() == limits::kIndexBuildsMax) {
+        status =
+            mismatch(definition.name + " adds indexes to types that have objects, and " +
+                     std::to_string(limits::kIndexBuildsMax) + " are being made already: add them a few at a time");
+        return false;
+      }
+      build = &store_.start_build(table, std::move(parts), index.is_unique);
+      size_t objects = std::min(objects_max, table.object_count());
+      store_.fill(*build, table, objects);
+      objects_max -= objects;
+    }
+    build->is_wanted = true;
+    if (auto clash = build->clash(store_.published().step))
+      status = clash_refusal(table, index, clash->first, clash->second);
+    is_ready = is_ready && build->is_whole();
+    return status.is_ok();
+  });
+  return status;
+}
+
+void Catalogue::want_builds(const SchemaDefinition& definition) {
+  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
+    auto parts = known_parts(table.layout(), type, index);
+    IndexBuild* build = parts ? store_.find_build(table, *parts, index.is_unique) : nullptr;
+    if (build != nullptr) build->is_wanted = true;
+    return true;
+  });
+}
+
+Status Catalogue::clash_refusal(const Table& table, const IndexDefinition& index, ObjectId first, ObjectId second) {
+  return mismatch(table.layout().qualified_name() + "." + index.name + " over " + joined(index.fields) +
+                  " cannot be unique: objects " + std::to_string(std::min(first, second).value) + " and " +
+                  std::to_string(std::max(first, second).value) + " have the same value. Change one of them first.");
+}
+
+/// D15: of a unique index that is new to a type with objects.
+Status Catalogue::check_clash(const Table& table, const TypeDefinition& type, const IndexDefinition& index) const {
+  auto parts = known_parts(table.layout(), type, index);
+  IndexBuild* build = parts ? store_.find_build(table, *parts, true) : nullptr;
+  bool is_made = build != nullptr && build->is_whole();
+  auto clash = is_made ? build->clash(store_.published().step) : find_clash(table, type, index);
+  return clash ? clash_refusal(table, index, clash->first, clash->second) : Status::ok();
+}
+
+// ---- definitions
+
 Result<std::vector<TypeId>> Catalogue::define(const SchemaDefinition& definition) {
   Status status = check_definition(definition);
+  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
+    if (status.is_ok() && index.is_unique) status = check_clash(table, type, index);
+    return status.is_ok();
+  });
   if (!status.is_ok()) return status;
   std::set<TypeId> named;
   std::vector<TypeId> unvisited;
@@ -121,7 +234,7 @@ Status Catalogue::check_type_count(const SchemaDefinition& definition) const {
     add(definition.name + "." + type.name);
     for (const FieldDefinition& field : type.fields) TypeDescriptor::parse(field.type).value().each_type_name(add);
   }
-  if (by_name_.size() + added.size() <= limits::kTypeIdMax) return Status::ok();
+  if (type_count_ + added.size() <= limits::kTypeIdMax) return Status::ok();
   return mismatch(definition.name + " would be one schema too many: this server would have more than " +
                   std::to_string(limits::kTypeIdMax) + " types");
 }
@@ -165,9 +278,18 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
   for (const FieldDefinition& field : type.fields) {
     const FieldLayout* stored = find_field(layout, field.name);
     field_count += stored == nullptr ? 1 : 0;
-    if (stored != nullptr && stored->type.text() != field.type)
-      return mismatch(qualified_name + "." + field.name + " is a " + stored->type.text() + " on this server, and a " +
-                      field.type + " in this program. Give the field its old type, or give the new one another name.");
+    TypeDescriptor type_here = TypeDescriptor::parse(field.type).value();
+    bool is_required = field.default_value.empty() && !type_here.has_default();
+    if (stored == nullptr && is_required && (!layout.fields.empty() || table.object_count() > 0))
+      return mismatch(qualified_name + "." + field.name + " is " + type_here.shown() +
+                      ", which has no default, and programs that do not know the field create objects too. Give it a "
+                      "default, or make it " + type_here.shown() + " or None.");
+    if (stored == nullptr) continue;
+    if (type_here == stored->type || stored->type.widens_to(type_here) || type_here.widens_to(stored->type)) continue;
+    return mismatch(qualified_name + "." + field.name + " is " + stored->type.shown() + " on this server, and " +
+                    type_here.shown() + " in this program. Give the field its old type, or one that takes everything " +
+                    "that the old one does, as " + stored->type.shown() + " or None; or give it another name; or stop " +
+                    "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
   }
   for (const IndexDefinition& index : type.indexes) {
     auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);
@@ -183,15 +305,6 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
       continue;
     }
     ++index_count;
-    if (table.object_count() == 0) continue;
-    if (!index.is_unique)
-      return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
-                      " is a new index on a type that has " + std::to_string(table.object_count()) +
-                      " objects. Indexes can be added while a type has none.");
-    if (auto clash = find_clash(table, type, index))
-      return mismatch(qualified_name + "." + index.name + " over " + joined(index.fields) +
-                      " cannot be unique: objects " + std::to_string(clash->first.value) + " and " +
-                      std::to_string(clash->second.value) + " have the same value. Change one of them first.");
   }
   if (field_count > limits::kFieldsPerTypeMax || index_count > limits::kIndexesPerTypeMax)
     return mismatch(qualified_name + " would have " + std::to_string(field_count) + " fields and " +
@@ -215,9 +328,10 @@ bool Catalogue::adds_unique_index(const SchemaDefinition& definition) const {
 }
 
 TypeId Catalogue::number_of(const std::string& qualified_name) {
-  auto [known, is_new] = by_name_.try_emplace(qualified_name, TypeId{static_cast<uint32_t>(by_name_.size() + 1)});
+  auto [known, is_new] = by_name_.try_emplace(qualified_name, TypeId{static_cast<uint32_t>(type_count_ + 1)});
   if (is_new) {
     ++changes_;
+    ++type_count_;
     size_t dot = qualified_name.rfind('.');  // a schema's name may have dots, a type's may not
     store_.define({known->second, qualified_name.substr(0, dot), qualified_name.substr(dot + 1), {}, {}});
   }
@@ -226,11 +340,18 @@ TypeId Catalogue::number_of(const std::string& qualified_name) {
 
 void Catalogue::extend(TypeId id, const TypeDefinition& type) {
   TypeLayout layout = store_.table(id)->layout();
+  bool is_wider = false;
   for (const FieldDefinition& field : type.fields) {
-    if (find_field(layout, field.name) != nullptr) continue;
     TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
     descriptor.resolve([&](const std::string& name) { return number_of(name); });
-    Bytes default_value = field.default_value.empty() ? descriptor.default_value() : field.default_value;
+    if (find_field(layout, field.name) != nullptr) {
+      FieldLayout& stored = layout.fields[field_number(layout, field.name).value];
+      if (descriptor == stored.type || !stored.type.widens_to(descriptor)) continue;
+      stored.type = std::move(descriptor);  // the default stays (D18)
+      is_wider = true;
+      continue;
+    }
+    Bytes default_value = default_of(field, descriptor);
     layout.fields.push_back({field.name, std::move(descriptor), std::move(default_value)});
   }
   for (const IndexDefinition& index : type.indexes) {
@@ -241,23 +362,28 @@ void Catalogue::extend(TypeId id, const TypeDefinition& type) {
   }
   const TypeLayout& known = store_.table(id)->layout();
   bool is_extended = layout.fields.size() > known.fields.size() || layout.indexes.size() > known.indexes.size();
-  if (!is_extended) return;
+  if (!is_extended && !is_wider) return;
   ++changes_;
   store_.define(std::move(layout));
 }
 
-MappedType Catalogue::mapped(TypeId type) const { return odb::mapped(store_.table(type)->layout()); }
+MappedType Catalogue::mapped(TypeId type) const {
+  const Table* table = store_.table(type);
+  return table == nullptr ? MappedType{type, {}, {}, {}, {}} : odb::mapped(table->layout());  // dropped
+}
 
 Bytes Catalogue::encoded() const {
   std::vector<MappedType> types;
-  for (uint32_t id = 1; id <= by_name_.size(); ++id) types.push_back(mapped(TypeId{id}));
+  for (uint32_t id = 1; id <= type_count_; ++id) types.push_back(mapped(TypeId{id}));
   return encode_catalogue(types);
 }
 
 Status Catalogue::restore(BytesView encoded) {
-  ODB_CHECK(by_name_.empty());
+  ODB_CHECK(type_count_ == 0);
   Result<std::vector<TypeLayout>> types = decode_catalogue(encoded);
   if (!types.is_ok()) return types.status();
+  type_count_ = types.value().size();
+  std::erase_if(types.value(), &TypeLayout::is_dropped);
   for (TypeLayout& type : types.value()) {
     by_name_.emplace(type.qualified_name(), type.id);
     store_.define({type.id, type.schema, type.name, {}, {}});

@@ -23,6 +23,17 @@ struct CatalogueFixture {
     return types.value();
   }
   const TypeLayout& layout(uint32_t type) const { return store.table(TypeId{type})->layout(); }
+  bool prepare(const SchemaDefinition& definition, size_t objects_max) {
+    bool is_ready = false;
+    Status status = catalogue.prepare(definition, objects_max, is_ready);
+    ODB_CHECK(status.is_ok(), status.message());
+    return is_ready;
+  }
+  size_t members(IndexId index, BytesView key) const {
+    size_t found = 0;
+    store.table(TypeId{1})->for_each_in(index, key, store.published().step, [&](ObjectId) { return ++found > 0; });
+    return found;
+  }
   void add_an_item() { step(store, 1, Records().create(100, {"cup", 1, 1})); }
 };
 
@@ -34,6 +45,18 @@ TypeDefinition item_definition() {
   return {"Item",
           {{"name", "str", {}}, {"shelf", "int", {}}, {"place", "int", {}}},
           {{"shelf", {"shelf"}}, {"spot", {"shelf", "place"}}}};
+}
+
+TypeDefinition indexed_item(std::string index, std::vector<std::string> fields) {
+  TypeDefinition item = item_definition();
+  item.indexes.push_back({std::move(index), std::move(fields), false});
+  return item;
+}
+
+TypeDefinition unique_item(std::string index, std::vector<std::string> fields) {
+  TypeDefinition item = item_definition();
+  item.indexes.push_back({std::move(index), std::move(fields), true});
+  return item;
 }
 
 std::string told(const TypeLayout& layout) {
@@ -92,6 +115,45 @@ BOOST_AUTO_TEST_CASE(a_type_that_was_named_by_a_reference_gets_its_fields_later)
   BOOST_TEST(told(layout(2)) == "far.C: size=int");
 }
 
+BOOST_AUTO_TEST_CASE(a_field_becomes_wider_and_never_narrower) {
+  must_define(schema("shop", {item_definition()}));
+  add_an_item();
+  auto shelf = [](std::string type) { return schema("shop", {{"Item", {{"shelf", std::move(type), {}}}, {}}}); };
+  uint64_t changes = catalogue.changes();
+  must_define(shelf("oneof(none,int)"));
+  BOOST_TEST(catalogue.changes() == changes + 1);
+  BOOST_TEST(layout(1).fields[1].type.text() == "oneof(none,int)");
+  BOOST_TEST(layout(1).fields[1].default_value == int_value(0));  // D18: of the first definition
+  must_define(shelf("int"));                                      // an older program
+  BOOST_TEST(catalogue.changes() == changes + 1);
+  BOOST_TEST(layout(1).fields[1].type.text() == "oneof(none,int)");
+  must_define(shelf("oneof(none,int,ref(shop.Item))"));
+  BOOST_TEST((define(shelf("oneof(none,str)")) == Code::kSchemaMismatch));
+  BOOST_TEST((define(shelf("float")) == Code::kSchemaMismatch));
+  Store other;
+  Catalogue again(other);
+  BOOST_TEST(again.restore(catalogue.encoded()).is_ok());
+  BOOST_TEST(again.encoded() == catalogue.encoded());
+  store.check();
+}
+
+BOOST_AUTO_TEST_CASE(a_required_field_comes_with_its_type_or_not_at_all) {
+  TypeDefinition item = item_definition();
+  item.fields.push_back({"placed", "datetime", {}});
+  must_define(schema("shop", {item}));
+  Bytes none;
+  put_none(none);
+  BOOST_TEST(layout(1).fields[3].default_value == none);
+  Store other;
+  BOOST_TEST(Catalogue(other).restore(catalogue.encoded()).is_ok());
+  item.fields.push_back({"sent", "datetime", {}});
+  Status refused = catalogue.define(schema("shop", {item})).status();
+  BOOST_TEST((refused.code() == Code::kSchemaMismatch));
+  BOOST_TEST(refused.message().find("datetime or None") != std::string::npos);
+  item.fields.back().type = "oneof(none,datetime)";
+  must_define(schema("shop", {item}));
+}
+
 BOOST_AUTO_TEST_CASE(a_field_that_changes_its_type_is_refused) {
   must_define(schema("shop", {item_definition()}));
   Result<std::vector<TypeId>> refused = catalogue.define(schema("shop", {{"Item", {{"shelf", "str", {}}}, {}}}));
@@ -107,26 +169,81 @@ BOOST_AUTO_TEST_CASE(an_index_that_changes_its_fields_is_refused) {
   BOOST_TEST((define(schema("shop", {changed})) == Code::kSchemaMismatch));
 }
 
-BOOST_AUTO_TEST_CASE(a_new_index_is_refused_while_the_type_has_objects_and_taken_before) {
+// ---- indexes of types that have objects (D17)
+
+BOOST_AUTO_TEST_CASE(an_index_can_be_added_to_a_type_that_has_objects) {
   must_define(schema("shop", {item_definition()}));
   add_an_item();
   TypeDefinition wider = item_definition();
   wider.fields.push_back({"weight", "int", {}});
+  wider.indexes.push_back({"weight", {"weight", "place"}});
   BOOST_TEST((define(schema("shop", {wider})) == Code::kOk));
-  wider.indexes.push_back({"weight", {"weight"}});
-  BOOST_TEST((define(schema("shop", {wider})) == Code::kSchemaMismatch));
-  step(store, 2, Records().erase(100));
-  BOOST_TEST((define(schema("shop", {wider})) == Code::kOk));
+  store.check();
+  BOOST_TEST(members(IndexId{2}, int_value(0) + int_value(1)) == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_index_is_made_turn_by_turn_while_objects_change) {
+  must_define(schema("shop", {item_definition()}));
+  Records items;
+  for (int64_t i = 0; i < 20; ++i) items.create(100 + i, {"cup", 1, i % 2});
+  step(store, 1, items);
+  SchemaDefinition wider = schema("shop", {indexed_item("place", {"place"})});
+  BOOST_TEST(!prepare(wider, 5));
+  BOOST_TEST(layout(1).indexes.size() == 2u);  // nobody sees it
+  step(store, 2, Records().update(101, kPlace, int_value(7)).update(119, kPlace, int_value(7)).erase(102).erase(118));
+  step(store, 3, Records().create(50, {"new", 1, 7}).create(200, {"new", 1, 7}).update(104, kPlace, int_value(0)));
+  store.check();
+  for (int turns = 1; !store.fill(5); ++turns) {
+    store.check();
+    step(store, 4, Records().update(100, kPlace, int_value(turns)).update(117, kPlace, int_value(turns)));
+  }
+  BOOST_TEST(prepare(wider, 5));
+  TransactionId before = store.published().tid;
+  must_define(wider);
+  store.check();
+  BOOST_TEST(store.build_count() == 0u);
+  BOOST_TEST(members(IndexId{2}, int_value(7)) == 4u);
+  BOOST_TEST((store.table(TypeId{1})->is_indexed_since(IndexId{2}) == before));
+}
+
+BOOST_AUTO_TEST_CASE(an_index_in_the_making_is_made_again_when_its_field_got_another_number) {
+  must_define(schema("shop", {item_definition()}));
+  step(store, 1, Records().create(100, {"cup", 1, 1}).create(101, {"cup", 1, 1}));
+  TypeDefinition wider = indexed_item("weight", {"weight"});
+  wider.fields.push_back({"weight", "int", {}});
+  BOOST_TEST(!prepare(schema("shop", {wider}), 1));
+  must_define(schema("shop", {{"Item", {{"price", "int", {}}}, {}}}));  // has the number that weight was to have
+  step(store, 2, Records().update(100, FieldId{3}, int_value(9)));
+  while (!prepare(schema("shop", {wider}), 1)) store.fill(1);
+  must_define(schema("shop", {wider}));
+  BOOST_TEST(members(IndexId{2}, int_value(0)) == 2u);
+  BOOST_TEST(store.build_count() == 1u);  // the first one, which nobody wants
+  store.each_build([](IndexBuild& build) { build.is_wanted = false; });
+  store.drop_builds();
+  BOOST_TEST(store.build_count() == 0u);
   store.check();
 }
 
-// ---- unique indexes (D15)
-
-TypeDefinition unique_item(std::string index, std::vector<std::string> fields) {
-  TypeDefinition item = item_definition();
-  item.indexes.push_back({std::move(index), std::move(fields), true});
-  return item;
+BOOST_AUTO_TEST_CASE(what_passes_within_a_transaction_is_no_clash_of_a_unique_index_in_the_making) {
+  must_define(schema("shop", {item_definition()}));
+  step(store, 1, Records().create(100, {"cup", 1, 1}).create(101, {"cup", 1, 2}).create(102, {"cup", 1, 3}));
+  SchemaDefinition unique = schema("shop", {unique_item("place", {"place"})});
+  BOOST_TEST(!prepare(unique, 2));
+  step(store, 2, Records().update(100, kPlace, int_value(2)).update(101, kPlace, int_value(1)));  // a swap
+  BOOST_TEST(!prepare(unique, 2));
+  step(store, 3, Records().update(101, kPlace, int_value(2)));
+  bool is_ready = false;
+  Status refused = catalogue.prepare(unique, 2, is_ready);
+  BOOST_TEST(refused.message().find("objects 100 and 101 have the same value") != std::string::npos);
+  step(store, 4, Records().update(101, kPlace, int_value(5)));
+  BOOST_TEST(!prepare(unique, 2));
+  store.fill(2);
+  must_define(unique);
+  store.check();
+  catalogue.check();
 }
+
+// ---- unique indexes (D15)
 
 BOOST_AUTO_TEST_CASE(whether_an_index_is_unique_is_kept_and_told) {
   must_define(schema("shop", {unique_item("name", {"name"})}));

@@ -90,6 +90,8 @@ void ServerCore::disconnected(ConnectionId id) {
   streams_open_ -= c.streams.size();
   remove_connection_object(c);
   connections_.erase(at);
+  if (std::erase_if(held_definitions_, [id](const HeldDefinition& held) { return held.connection == id; }) > 0)
+    drop_unwanted_builds();
 }
 
 void ServerCore::received(ConnectionId id, BytesView bytes, Instant now) {
@@ -172,6 +174,7 @@ void ServerCore::handle(Connection& c, const Frame& frame, Instant now) {
     case MessageKind::kCommitEnd: return decoded<CommitEnd>(c, frame, dispatch);
     case MessageKind::kFlush: return decoded<Flush>(c, frame, dispatch);
     case MessageKind::kResume: return decoded<Resume>(c, frame, dispatch);
+    case MessageKind::kListTypes: return decoded<ListTypes>(c, frame, dispatch);
     // Outcomes are forgotten once they are sent, until sessions outlive connections (D25).
     case MessageKind::kAcknowledge: return decoded<Acknowledge>(c, frame, [](const Acknowledge&) {});
     case MessageKind::kHeartbeat: return decoded<Heartbeat>(c, frame, [](const Heartbeat&) {});
@@ -232,36 +235,6 @@ void ServerCore::on(Connection& c, const Auth& auth, Instant now) {
 void ServerCore::be_welcome(Connection& c, const Welcome& welcome) {
   c.is_welcome = true;
   send(c, welcome);
-}
-
-void ServerCore::on(Connection& c, const DefineSchema& define) {
-  if (is_group_in_flight_ && catalogue_.adds_unique_index(define.definition))
-    return held_definitions_.push_back({c.id, define});
-  if (adds_to_connection_type(define.definition))
-    return refuse(c, define.request, Refusal::kSchemaMismatch,
-                  "core.Connection is the server's own type: it has the field heartbeats_suspended and no index. Leave "
-                  "its definition as it is, and refer to it from types of a schema of your own");
-  uint64_t changes = catalogue_.changes();
-  provide_connection_objects(define.definition);
-  Result<std::vector<TypeId>> types = catalogue_.define(define.definition);
-  if (!types.is_ok()) {
-    if (types.status().code() == Code::kSchemaMismatch)
-      return refuse(c, define.request, Refusal::kSchemaMismatch, types.status().message());
-    return say_goodbye(c, Farewell::kProtocol, types.status().message());
-  }
-  provide_connection_objects(define.definition);
-  SchemaMapping mapping{define.request, {}};
-  for (TypeId type : types.value()) mapping.types.push_back(catalogue_.mapped(type));
-  gathered_.clear();
-  put_frame(gathered_, mapping);
-  if (gathered_.size() > limits::kFrameBytesMax || mapping.types.size() > limits::kListItemsMax)
-    return refuse(c, define.request, Refusal::kTooLarge,
-                  "what this server knows of schema '" + define.definition.name +
-                      "' and the types it refers to does not fit into a message: " +
-                      std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
-  if (catalogue_.changes() > changes) change_fact("catalogue");
-  if (connection_table_ == nullptr && !is_durable_) return send(c, mapping);
-  answer_behind_commits(c, std::move(mapping));  // with the objects that it may speak of
 }
 
 /// Calls f(owns), and gives the connection a further block of identities when a creation calls for one.
@@ -364,7 +337,9 @@ void ServerCore::give_waiting_answers() {
       welcome->tid = last_tid();
       be_welcome(c, *welcome);
     } else {
-      send(c, std::get<SchemaMapping>(answer));
+      auto& mapping = std::get<SchemaMapping>(answer);
+      mapping.through = last_tid();
+      send(c, mapping);
     }
   }
 }
@@ -404,13 +379,6 @@ void ServerCore::finish_group(bool was_persisted) {
     if (scratch->capacity() > limits::kFrameBytesMax) *scratch = {};  // after something large, small again
   take_held_definitions();
   give_waiting_answers();
-}
-
-void ServerCore::take_held_definitions() {
-  for (const HeldDefinition& held : std::exchange(held_definitions_, {})) {
-    auto at = connections_.find(held.connection);
-    if (at != connections_.end() && at->second->state == ServerState::kReady) on(*at->second, held.define);
-  }
 }
 
 void ServerCore::answer(const DecidedCommit& commit) {
@@ -537,7 +505,7 @@ bool ServerCore::is_closing(ConnectionId id) const {
 ServerFigures ServerCore::figures() const {
   ServerFigures figures{connections_.size(), 0, commits_accepted_, commits_refused_, store_.bytes()};
   for (uint32_t type = 1; type <= catalogue_.type_count(); ++type)
-    figures.objects += store_.table(TypeId{type})->object_count();
+    if (const Table* table = store_.table(TypeId{type})) figures.objects += table->object_count();
   return figures;
 }
 

@@ -5,7 +5,7 @@
 ///   core.connected(id, authentication, now); core.received(id, bytes, now);
 ///   while (core.start_group()) core.finish_group(persist(...));     // C4: persisted, then announced, then answered
 ///   for (id : core.take_ready()) { send(id, core.take_output(id)); if (core.is_closing(id)) close after sending; }
-///   core.sent(id, n); core.stream(); core.tick(now); core.disconnected(id);
+///   core.sent(id, n); core.stream(); core.work(); core.tick(now); core.disconnected(id);
 ///
 /// Every connection is one ordered channel: what its client covers is announced on it in the order of transactions,
 /// pieces of a subscription pass through it too (D22), and an answer comes after everything it builds on (D21).
@@ -44,6 +44,7 @@ struct ServerOptions {
   size_t uploads_bytes_max = limits::kUploadsBytesMax;
   size_t covered_bytes_max = limits::kCoveredBytesMax;  ///< of one connection, by keys and by objects
   size_t memory_bytes_max = SIZE_MAX;  ///< of the objects with their indexes; commits that need more are refused
+  size_t backfill_objects = limits::kBackfillObjects;  ///< in one turn of an index in the making
 };
 
 /// A few figures for tests, logs and tools.
@@ -89,6 +90,10 @@ class ServerCore {
   DurableGroup durable_group();
   /// Announces and answers the group in flight.
   void finish_group(bool was_persisted);
+
+  /// One turn of the indexes that are being made (D17); true when more could be done at once.
+  bool work();
+  bool has_work() const { return store_.is_filling(); }
 
   // -- output
   /// One round of the subscriptions' streams; true when more could be sent at once.
@@ -196,6 +201,7 @@ class ServerCore {
   void on(Connection& c, const CommitEnd& end);
   void on(Connection& c, const Flush& flush);
   void on(Connection& c, const Resume& resume);
+  void on(Connection& c, const ListTypes& list);
 
   template <class Message>
   void send(Connection& c, const Message& message);
@@ -230,7 +236,11 @@ class ServerCore {
   bool may_wait(Connection& c);
   void answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();
+  void take(Connection& c, const DefineSchema& define);
+  void hold(Connection& c, const DefineSchema& define);
   void take_held_definitions();
+  void drop_unwanted_builds();
+  void refuse_for_memory();
   void change_fact(const char* name);
   void extend_reservations();
   void find_connection_table();
@@ -263,7 +273,7 @@ class ServerCore {
   Bytes entries_;                          // scratch of announce(): whole rows of objects that came in
   Bytes gathered_;                         // scratch
   std::deque<WaitingAnswer> answers_;
-  std::vector<HeldDefinition> held_definitions_;  // with a new unique index, until the group in flight is decided
+  std::vector<HeldDefinition> held_definitions_;  // until their indexes are made, and unique ones may be judged
   size_t uploads_bytes_ = 0;                      // of commits and frames that are coming in
   size_t outboxes_bytes_ = 0;                     // of connections that are not closing
   size_t streams_open_ = 0;

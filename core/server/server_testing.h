@@ -71,7 +71,7 @@ struct ServerFixture {
     say(id, Subscribe{RequestId{request}, kItem, scope});
   }
   void stream_all() {
-    while (core.stream()) collect();
+    while (core.stream() | core.work()) collect();
   }
   ConnectionId join_subscribed() {
     ConnectionId id = join_shop();

@@ -11,10 +11,12 @@ namespace {
 
 Status check_type(const std::set<std::string>& names, const TypeLayout& type) {
   std::string name = type.qualified_name();
+  if (type.is_dropped()) return Status::ok();
   if (!is_valid_schema_name(type.schema) || !is_valid_name(type.name))
     return protocol_error("type " + std::to_string(type.id.value) + " has an impossible name");
   std::set<std::string> fields, indexes;
   for (const FieldLayout& field : type.fields) {
+    if (field.name.empty()) continue;  // dropped
     if (!is_valid_name(field.name)) return protocol_error(name + " has a field with an impossible name");
     if (!fields.insert(field.name).second) return protocol_error(name + "." + field.name + " is there twice");
     Status unknown;
@@ -23,10 +25,13 @@ Status check_type(const std::set<std::string>& names, const TypeLayout& type) {
         unknown = protocol_error(name + "." + field.name + " refers to an unknown type " + target);
     });
     if (!unknown.is_ok()) return unknown;
-    if (!field.type.holds(field.default_value))
+    // A required field has None, which is then what an object reads as whose maker did not know the field.
+    bool is_required = !field.type.has_default() && static_cast<uint8_t>(field.default_value.front()) == kind::kNone;
+    if (!is_required && !field.type.holds(field.default_value))
       return protocol_error(name + "." + field.name + ": the default is not a " + field.type.text());
   }
   for (const IndexLayout& index : type.indexes) {
+    if (index.name.empty()) continue;
     if (!is_valid_name(index.name)) return protocol_error(name + " has an index with an impossible name");
     if (!indexes.insert(index.name).second) return protocol_error(name + "." + index.name + " is there twice");
   }
@@ -41,7 +46,9 @@ Result<StoredTypes> StoredTypes::of(BytesView catalogue) {
   StoredTypes types;
   types.types_ = std::move(decoded.value());
   std::set<std::string> names;
-  for (const TypeLayout& type : types.types_) names.insert(type.qualified_name());
+  for (const TypeLayout& type : types.types_) {
+    if (!type.is_dropped()) names.insert(type.qualified_name());
+  }
   for (const TypeLayout& type : types.types_) {
     Status status = check_type(names, type);
     if (!status.is_ok()) return status;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace odb {
 namespace {
@@ -83,29 +84,114 @@ Table& Store::define(TypeLayout layout) {
     std::lock_guard lock(mutex_);
     by_name_.emplace(table->layout().qualified_name(), table.get());
   } else if (layout.indexes.size() == table->indexes_.size()) {
-    table->extend(std::move(layout), Step{0});
+    table->extend(std::move(layout), Step{0}, {});
   } else {
     fill_new_indexes(*table, std::move(layout));
   }
   return *table;
 }
 
-/// D17, on a small scale: at once, as a step of its own, so that older views are not shown half an index.
+/// D17: as a step of its own, so that older views are not shown half an index. What was made before takes no time.
 void Store::fill_new_indexes(Table& table, TypeLayout layout) {
   size_t first_new = table.indexes_.size();
   begin();
   size_t counted = table.structure_bytes();
-  table.extend(std::move(layout), making_);
-  table.for_each(making_, [&](ObjectId object, const Row& row) {
-    for (size_t i = first_new; i < table.indexes_.size(); ++i) {
-      key_after_.clear();
-      table.append_index_key(key_after_, IndexId{static_cast<uint32_t>(i)}, row);
-      table.indexes_[i]->insert(key_after_, object, making_, limbo_);
+  std::vector<size_t> unfilled;
+  for (size_t i = first_new; i < layout.indexes.size(); ++i) {
+    IndexBuild::Parts parts = IndexBuild::parts_of(layout, layout.indexes[i]);
+    auto made = std::ranges::find_if(table.builds_,
+                                     [&](const auto& build) { return build->is_whole() && build->parts() == parts; });
+    if (made == table.builds_.end()) {
+      table.indexes_.push_back(std::make_unique<KeyIndex>());
+      if (table.object_count() > 0 && !layout.indexes[i].fields.empty()) unfilled.push_back(i);
+    } else {
+      table.indexes_.push_back(std::move((*made)->index_));
+      table.builds_.erase(made);
+      --build_count_;
     }
-    return true;
-  });
+  }
+  table.extend(std::move(layout), making_, published().tid);
+  if (!unfilled.empty()) {
+    table.for_each(making_, [&](ObjectId object, const Row& row) {
+      for (size_t i : unfilled) {
+        key_after_.clear();
+        table.append_index_key(key_after_, IndexId{static_cast<uint32_t>(i)}, row);
+        table.indexes_[i]->insert(key_after_, object, making_, limbo_);
+      }
+      return true;
+    });
+  }
   bytes_ += table.structure_bytes() - counted;
   publish(published().tid);
+}
+
+// ---- indexes in the making
+
+IndexBuild* Store::find_build(const Table& table, const IndexBuild::Parts& parts, bool is_unique) {
+  auto found = std::ranges::find_if(
+      table.builds_, [&](const auto& build) { return build->is_unique() == is_unique && build->parts() == parts; });
+  return found == table.builds_.end() ? nullptr : found->get();
+}
+
+IndexBuild& Store::start_build(Table& table, IndexBuild::Parts parts, bool is_unique) {
+  ++build_count_;
+  return *table.builds_.emplace_back(std::make_unique<IndexBuild>(std::move(parts), is_unique));
+}
+
+bool Store::is_filling() const {
+  return build_count_ > 0 && std::ranges::any_of(tables_, [](const auto& table) {
+           return table != nullptr &&
+                  std::ranges::any_of(table->builds_, [](const auto& build) { return !build->is_whole(); });
+         });
+}
+
+bool Store::fill(size_t objects_max) {
+  for (auto& table : tables_) {
+    if (table == nullptr) continue;
+    for (auto& build : table->builds_)
+      if (!build->is_whole()) return fill(*build, *table, objects_max);
+  }
+  return false;
+}
+
+bool Store::fill(IndexBuild& build, Table& table, size_t objects_max) {
+  ODB_CHECK(making_ == Step{0}, making_.value);
+  Step now = published().step;
+  limbo_.start_bucket(now);
+  size_t objects = 0, bytes = 0, counted = build.index().bytes();
+  build.is_whole_ = true;
+  table.tree_.for_each_from(build.next_, [&](ObjectId object, const Row* row) {
+    if (objects == objects_max || bytes >= limits::kBackfillBytes) {
+      build.next_ = object;
+      return build.is_whole_ = false;
+    }
+    ++objects;
+    if (row->is_tombstone) return true;
+    key_after_.clear();
+    build.append_key(key_after_, *row);
+    bytes += key_after_.size();
+    build.insert(*row, key_after_, object, now, limbo_);
+    return true;
+  });
+  bytes_ += build.index().bytes() - counted;
+  return build.is_whole_;
+}
+
+void Store::drop_builds() {
+  for (auto& table : tables_) {
+    if (table == nullptr) continue;
+    std::erase_if(table->builds_, [&](const auto& build) {
+      if (build->is_wanted) return false;
+      bytes_ -= build->index().bytes();
+      forget_stale_entries(build->index());
+      --build_count_;
+      return true;
+    });
+  }
+}
+
+void Store::forget_stale_entries(const KeyIndex& index) {
+  std::erase_if(stale_entries_, [&index](const StaleEntry& stale) { return stale.index == &index; });
 }
 
 void Store::record_changes(ChangeSet* changes) {
@@ -224,6 +310,19 @@ void Store::update_indexes(Table& table, ObjectId object, const Row* before, con
     if (after->is_tombstone) continue;
     indexes[i]->insert(key_after_, object, making_, limbo_);
     if (changes_ != nullptr) changes_->join(table.id(), IndexId{i}, key_after_, object);
+  }
+  for (const auto& build : table.builds_) {
+    if (!build->holds(object)) continue;
+    key_before_.clear();
+    key_after_.clear();
+    if (before != nullptr) build->append_key(key_before_, *before);
+    if (!after->is_tombstone) build->append_key(key_after_, *after);
+    if (key_before_ == key_after_) continue;
+    if (before != nullptr) {
+      build->index_->remove(key_before_, object, making_);
+      stale_entries_.push_back({making_, build->index_.get(), key_before_, object});
+    }
+    if (!after->is_tombstone) build->insert(*after, key_after_, object, making_, limbo_);
   }
 }
 
@@ -362,7 +461,7 @@ void Store::check() const {
         for (uint32_t i = 0; i < expected.size(); ++i) {
           Bytes key;
           table->append_index_key(key, IndexId{i}, *row);
-          expected[i].emplace(std::move(key), object);
+          if (!key.empty()) expected[i].emplace(std::move(key), object);  // an index that was dropped has no keys
         }
       }
       bool is_history = row->is_tombstone || row->older.load(std::memory_order_relaxed) != nullptr;
@@ -374,6 +473,7 @@ void Store::check() const {
       return true;
     });
     ODB_CHECK(live == table->object_count_, live, table->object_count_);
+    for (const auto& build : table->builds_) check_build(*table, *build, step);
     for (uint32_t i = 0; i < expected.size(); ++i) {
       size_t members = 0;
       table->indexes_[i]->for_each_member(step, [&](BytesView key, ObjectId object) {
@@ -384,6 +484,25 @@ void Store::check() const {
     }
   }
   ODB_CHECK(bytes == bytes_, bytes, bytes_);
+}
+
+/// S2, as far as it is made.
+void Store::check_build(const Table& table, const IndexBuild& build, Step step) const {
+  size_t expected = 0, members = 0;
+  table.for_each(kNever, [&](ObjectId object, const Row&) {
+    expected += build.holds(object) ? 1 : 0;
+    return true;
+  });
+  build.index().for_each_member(step, [&](BytesView key, ObjectId object) {
+    ++members;
+    const Row* row = table.find(object, kNever);
+    ODB_CHECK(row != nullptr, object.value);
+    Bytes key_now;
+    build.append_key(key_now, *row);
+    ODB_CHECK(build.holds(object), object.value);
+    ODB_CHECK(key_now == key, object.value);
+  });
+  ODB_CHECK(members == expected, members, expected);
 }
 
 // ---- staging

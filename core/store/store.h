@@ -82,6 +82,27 @@ class Store {
   void add_own_identities(ObjectId begin, int64_t size);
   /// Adds a type, or fields and indexes to it. REQUIRES: no step is begun.
   Table& define(TypeLayout layout);
+  // Indexes in the making (D17): define() takes those that its layout asks for, and fills at once what is not made.
+  /// nullptr: nobody makes such an index of this table.
+  IndexBuild* find_build(const Table& table, const IndexBuild::Parts& parts, bool is_unique);
+  IndexBuild& start_build(Table& table, IndexBuild::Parts parts, bool is_unique);
+  /// Takes in objects for one of them: so many, or until their keys take limits::kBackfillBytes. True when it is whole
+  /// with that. REQUIRES: no step is begun.
+  bool fill(size_t objects_max);
+  bool fill(IndexBuild& build, Table& table, size_t objects_max);
+  bool is_filling() const;
+  bool has_builds() const { return build_count_ > 0; }
+  size_t build_count() const { return build_count_; }
+  /// Calls f(build) for each.
+  template <class F>
+  void each_build(F&& f) {
+    for (auto& table : tables_) {
+      if (table == nullptr) continue;
+      for (auto& build : table->builds_) f(*build);
+    }
+  }
+  /// Drops those that are not wanted.
+  void drop_builds();
   Table* table(TypeId type) const { return type.value < tables_.size() ? tables_[type.value].get() : nullptr; }
 
   /// From now on applied records are noted here; nullptr: not any more. Subscriptions that complete are not noted.
@@ -132,6 +153,8 @@ class Store {
   };
 
   void fill_new_indexes(Table& table, TypeLayout layout);
+  void forget_stale_entries(const KeyIndex& index);
+  void check_build(const Table& table, const IndexBuild& build, Step step) const;
   void link(Table& table, ObjectId object, const Row* before, Row* after);
   void note_entry(const Table& table, ObjectId object);
   void note(const Record& record, const Table& table, bool is_new);
@@ -144,6 +167,7 @@ class Store {
   void add_rows_to_limbo(Row* row);
 
   std::vector<std::unique_ptr<Table>> tables_;  // type id -> table; writer only
+  size_t build_count_ = 0;
   Limbo limbo_;
   std::deque<StaleRow> stale_rows_;       // ascending by since
   std::deque<StaleEntry> stale_entries_;  // ascending by since

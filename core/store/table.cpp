@@ -6,17 +6,21 @@
 
 namespace odb {
 
-Table::Table(TypeLayout layout) : id_(layout.id) { extend(std::move(layout), Step{0}); }
+Table::Table(TypeLayout layout) : id_(layout.id) { extend(std::move(layout), Step{0}, TransactionId{0}); }
 
-void Table::extend(TypeLayout layout, Step indexed_from) {
+void Table::extend(TypeLayout layout, Step indexed_from, TransactionId now) {
   ODB_CHECK(layout.id == id_, layout.id.value, id_.value);
   if (!shapes_.empty()) {
     ODB_CHECK(layout.fields.size() >= shape().layout.fields.size());
     ODB_CHECK(layout.indexes.size() >= shape().layout.indexes.size());
   }
   auto made = std::make_unique<Shape>();
-  if (!shapes_.empty()) made->indexed_from = shape().indexed_from;
+  if (!shapes_.empty()) {
+    made->indexed_from = shape().indexed_from;
+    made->indexed_since = shape().indexed_since;
+  }
   made->indexed_from.resize(layout.indexes.size(), indexed_from);
+  made->indexed_since.resize(layout.indexes.size(), now);
   while (indexes_.size() < layout.indexes.size()) indexes_.push_back(std::make_unique<KeyIndex>());
   for (const auto& index : indexes_) made->indexes.push_back(index.get());
   made->indexed_with.resize(layout.fields.size());
@@ -50,6 +54,9 @@ Status Table::key_of_values(IndexId index, BytesView values, Bytes& key) const {
   const TypeLayout& layout = this->layout();
   if (index.value >= layout.indexes.size())
     return {Code::kInvalidArgument, layout.qualified_name() + " has no index " + std::to_string(index.value)};
+  if (layout.indexes[index.value].fields.empty())
+    return {Code::kInvalidArgument,
+            "index " + std::to_string(index.value) + " of " + layout.qualified_name() + " was dropped"};
   Reader in(values);
   for (FieldId field : layout.indexes[index.value].fields) {
     BytesView value = in.value();

@@ -10,6 +10,7 @@
 #include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/store/coverage.h"
+#include "core/store/index_build.h"
 #include "core/store/key_index.h"
 #include "core/store/object_tree.h"
 #include "core/store/row.h"
@@ -78,6 +79,8 @@ class Table {
   bool is_in_covered_key(const Row& row, Step step) const;
   /// Whether an index answers for views at `step`: one that was added to a type with objects does from then on.
   bool is_indexed_at(IndexId index, Step step) const { return shape().indexed_from[index.value] <= step; }
+  /// D17: reads of an index are judged by the conflict set as of this transaction and later ones.
+  TransactionId is_indexed_since(IndexId index) const { return shape().indexed_since[index.value]; }
   /// D20: whether the program has said that it works with this type at all.
   bool is_joined() const { return is_joined_.load(std::memory_order_acquire); }
   void join() { is_joined_.store(true, std::memory_order_release); }
@@ -91,6 +94,7 @@ class Table {
   size_t structure_bytes() const {
     size_t bytes = tree_.bytes() + coverage_.bytes();
     for (const auto& index : indexes_) bytes += index->bytes();
+    for (const auto& build : builds_) bytes += build->index().bytes();
     return bytes;
   }
   /// About what the next row of an object that is not here, or the next member of an index key, will add to that.
@@ -104,15 +108,18 @@ class Table {
     TypeLayout layout;
     std::vector<KeyIndex*> indexes;                  // id -> index
     std::vector<Step> indexed_from;                  // index -> first step that it answers for
+    std::vector<TransactionId> indexed_since;        // index -> from which transaction on its keys are recorded
     std::vector<std::vector<FieldId>> indexed_with;  // field -> the fields of all indexes that contain it
   };
   const Shape& shape() const { return *shape_.load(std::memory_order_acquire); }
-  /// New indexes answer from `indexed_from`; the caller fills them.
-  void extend(TypeLayout layout, Step indexed_from);
+  /// New indexes answer from `indexed_from`, and follow writes from `now` on. Those that are not made yet are empty: the
+  /// caller fills them.
+  void extend(TypeLayout layout, Step indexed_from, TransactionId now);
 
   const TypeId id_;
   ObjectTree tree_;
   std::vector<std::unique_ptr<KeyIndex>> indexes_;
+  std::vector<std::unique_ptr<IndexBuild>> builds_;  // writer only
   std::vector<std::unique_ptr<Shape>> shapes_;
   std::atomic<const Shape*> shape_{nullptr};
   std::atomic<Step> complete_from_{kNever};

@@ -37,13 +37,13 @@ struct SchemaDefinition {
 };
 
 struct FieldLayout {
-  std::string name;
+  std::string name;     ///< empty: it was dropped, and its number is not given again
   TypeDescriptor type;  ///< references resolved
   Bytes default_value;  ///< what an absent value reads as; never empty
 };
 
 struct IndexLayout {
-  std::string name;
+  std::string name;  ///< empty: it was dropped, and has no fields
   std::vector<FieldId> fields;
   bool is_unique = false;  ///< D15: no two objects have one key, unless it holds a None
 };
@@ -52,10 +52,11 @@ struct IndexLayout {
 struct TypeLayout {
   TypeId id;
   std::string schema;
-  std::string name;
+  std::string name;  ///< empty, with the schema: it was dropped
   std::vector<FieldLayout> fields;
   std::vector<IndexLayout> indexes;
 
+  bool is_dropped() const { return name.empty(); }
   std::string qualified_name() const { return schema + "." + name; }
   const FieldLayout* field(FieldId number) const {
     return number.value < fields.size() ? &fields[number.value] : nullptr;

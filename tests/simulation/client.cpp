@@ -20,7 +20,9 @@ void Client::say(const std::string& line) const { run_.say("client " + std::to_s
 void Client::connect() {
   views_.clear();
   stage_ = Stage::kGreeting;
-  core_ = std::make_unique<ClientCore>(std::make_unique<MemoryClientAuthentication>(kToken), *this);
+  size_t backfill_objects = run_.network.weather().server.backfill_objects;
+  core_ = std::make_unique<ClientCore>(std::make_unique<MemoryClientAuthentication>(kToken), *this, backfill_objects);
+  version_ = static_cast<size_t>(run_.random.below(static_cast<int64_t>(run_.versions.size())));
   link_ = run_.network.connect(*this, is_slow_);
   mark_ = {};
   last_request_ = {};
@@ -35,7 +37,7 @@ void Client::connect() {
 
 void Client::on_welcome(const Welcome&) {
   stage_ = Stage::kDefining;
-  core_->define_schema(new_request(), run_.schema);
+  core_->define_schema(new_request(), run_.versions[version_]);
 }
 
 void Client::on_answer(RequestId request, const Status& status) {
@@ -80,8 +82,9 @@ void Client::subscribe_to_some() {
 
 void Client::subscribe_to_key(TypeId type, const Model& model) {
   const auto& indexes = run_.history.catalog().at(type).indexes;
-  if (indexes.empty() || model.of_type(type).empty()) return;
-  IndexId index{static_cast<uint32_t>(run_.random.below(static_cast<int64_t>(indexes.size())))};
+  auto known = static_cast<int64_t>(core_->store()->table(type)->layout().indexes.size());
+  if (known == 0 || model.of_type(type).empty()) return;
+  IndexId index{static_cast<uint32_t>(run_.random.below(known))};
   const Model::Object& like = *model.find(run_.random.pick(model.of_type(type)));
   subscribe({type, Scope::kIndexKey, index, values_of(like, indexes[index.value])});
 }
@@ -151,6 +154,10 @@ void Client::turn() {
   if (stage_ == Stage::kReady) verify_view();
   if (run_.network.is_calm() || suffer() || stage_ != Stage::kReady) return;
   if (random.one_in(20)) flush();
+  if (version_ + 1 < run_.versions.size() && random.one_in(30)) {
+    say("becomes a program of version " + std::to_string(++version_));
+    core_->define_schema(new_request(), run_.versions[version_]);
+  }
   if (random.one_in(30)) subscribe_to_some();
   for (int64_t n = random.one_in(3) ? random.between(1, 4) : 1; n > 0 && unanswered_.size() < 6; --n) commit();
   pump();
@@ -261,6 +268,18 @@ void Client::received(const Bytes& bytes) {
   core_->received(bytes, run_.events.now());
   core_->check();
   pump();
+  work_later();
+}
+
+void Client::work_later() {
+  if (!core_->has_work() || std::exchange(is_work_scheduled_, true)) return;
+  run_.events.after(run_.network.delay_us(), [this] {
+    is_work_scheduled_ = false;
+    if (core_->has_work()) core_->work();
+    core_->check();
+    pump();
+    work_later();
+  });
 }
 
 void Client::pump() {

@@ -58,6 +58,7 @@ class Client : public ClientEvents, public Network::End {
   void grant(const SubscriptionKey& wanted);
   void commit();
   void pump();
+  void work_later();
   RequestId new_request();
   void verify(const View& view) const;
   template <class F>
@@ -68,8 +69,10 @@ class Client : public ClientEvents, public Network::End {
   const size_t process_;
   const bool is_slow_;
   Stage stage_ = Stage::kDown;
+  size_t version_ = 0;  // of the program's definitions
   std::unique_ptr<ClientCore> core_;
   Network::LinkPtr link_;
+  bool is_work_scheduled_ = false;
   Instant asleep_until_;
   ObjectId mark_;
   RequestId last_request_;

@@ -19,7 +19,7 @@ Catalog catalog_of(const SchemaDefinition& definition) {
       numbers[field.name] = FieldId{static_cast<uint32_t>(facts.defaults.size())};
       TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
       descriptor.resolve([&](const std::string& name) { return types.at(name); });
-      facts.defaults.push_back(descriptor.default_value());
+      facts.defaults.push_back(field.default_value.empty() ? descriptor.default_value() : field.default_value);
     }
     for (const IndexDefinition& index : type.indexes) {
       facts.indexes.push_back({{}, index.is_unique});

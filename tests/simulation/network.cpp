@@ -15,6 +15,7 @@ Weather Weather::fair(Random& random) {
   weather.server.history = Bytes(16, 'h');
   weather.server.heartbeat_us = weather.delay_us_max * random.between(20, 60);
   weather.server.handshake_us = weather.delay_us_max * 200;
+  weather.server.backfill_objects = static_cast<size_t>(random.between(1, 5));
   return weather;
 }
 
@@ -163,7 +164,9 @@ void Network::pump() {
   is_streaming_ = true;  // pieces of a subscription go out between other things
   events_.after(1 + random_.below(weather_.delay_us_max / 4), [this] {
     is_streaming_ = false;
-    if (server_.stream()) return pump();
+    bool has_more = server_.work();
+    if (has_more) after_step();
+    if (server_.stream() || has_more) return pump();
     send_output();
   });
 }
@@ -232,7 +235,7 @@ void Network::attach_auditor(std::function<void(const Bytes&)> hear) {
 
 void Network::auditor_says(const Bytes& bytes) {
   server_.received(auditor_, bytes, events_.now());
-  while (server_.stream()) {}
+  while (server_.stream() | server_.work()) {}
   ODB_CHECK(!server_.is_closing(auditor_));
 }
 

@@ -41,7 +41,8 @@ struct Run {
   Random random;
   Events events;
   const std::unique_ptr<Workload> workload;
-  const SchemaDefinition schema;  // the workload's types, then the mark
+  const SchemaDefinition schema;                 // the workload's types, then the mark
+  const std::vector<SchemaDefinition> versions;  // of it, oldest first, the last one is `schema`
   const TypeId mark_type;
   Network network;
   History history;

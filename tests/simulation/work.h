@@ -27,10 +27,15 @@ class Work {
         note_bytes_max_(note_bytes_max),
         transaction_(store_) {}
 
-  // -- what can be asked here (D20)
+  // -- what can be asked here (D17, D20)
+  bool knows(TypeId type, FieldId field) const { return field.value < table(type).layout().fields.size(); }
+  bool knows(TypeId type, IndexId index) const {
+    return index.value < table(type).layout().indexes.size() &&
+           table(type).is_indexed_at(index, transaction_.version().step);
+  }
   bool covers(TypeId type) const { return transaction_.is_complete(table(type)); }
   bool covers(TypeId type, IndexId index, const std::vector<Bytes>& values) const {
-    return transaction_.covers_key(table(type), index, key_of(values));
+    return knows(type, index) && transaction_.covers_key(table(type), index, key_of(values));
   }
 
   bool covers_object(TypeId type, ObjectId object) const {

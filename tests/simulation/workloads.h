@@ -15,6 +15,8 @@ class Workload {
   virtual const char* name() const = 0;
   /// Every type but the mark; numbered from 1 in this order.
   virtual std::vector<TypeDefinition> types() const = 0;
+  /// What programs of older versions say instead, oldest first; each is the beginning of the next one.
+  virtual std::vector<std::vector<TypeDefinition>> older_types() const { return {}; }
   /// The first transaction of all, by a client that covers everything.
   virtual void found(Work& work) = 0;
   /// One transaction, of a client that may cover little; it may turn out to write nothing.
@@ -37,6 +39,9 @@ std::unique_ptr<Workload> make_create_delete();
 /// Badges take numbers that no two may have; some look first, some do not, some swap.
 std::unique_ptr<Workload> make_unique_numbers();
 
+/// Programs of three versions work on the same objects; the newer ones bring fields and indexes with them.
+std::unique_ptr<Workload> make_evolution();
+
 struct NamedWorkload {
   const char* name;
   std::unique_ptr<Workload> (*make)();
@@ -49,6 +54,7 @@ inline constexpr NamedWorkload kWorkloads[] = {
     {"write-skew", make_write_skew},
     {"create-delete", make_create_delete},
     {"unique", make_unique_numbers},
+    {"evolution", make_evolution},
 };
 
 }  // namespace odb::simulation

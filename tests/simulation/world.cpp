@@ -8,10 +8,16 @@
 namespace odb::simulation {
 namespace {
 
-SchemaDefinition schema_of(const Workload& workload) {
-  SchemaDefinition definition{"simulation", workload.types()};
-  definition.types.push_back({"Mark", {{"transaction", "int", {}}}, {}});
-  return definition;
+SchemaDefinition schema_of(std::vector<TypeDefinition> types) {
+  types.push_back({"Mark", {{"transaction", "int", {}}}, {}});
+  return {"simulation", std::move(types)};
+}
+
+std::vector<SchemaDefinition> versions_of(const Workload& workload) {
+  std::vector<SchemaDefinition> versions;
+  for (std::vector<TypeDefinition>& older : workload.older_types()) versions.push_back(schema_of(std::move(older)));
+  versions.push_back(schema_of(workload.types()));
+  return versions;
 }
 
 }  // namespace
@@ -37,7 +43,8 @@ Run::Run(std::unique_ptr<Workload> workload_, RunOptions options_)
     : options(options_),
       random(options_.seed),
       workload(std::move(workload_)),
-      schema(schema_of(*workload)),
+      schema(schema_of(workload->types())),
+      versions(versions_of(*workload)),
       mark_type{static_cast<uint32_t>(schema.types.size())},
       network(random, events, Weather::any(random)),
       history(catalog_of(schema), mark_type) {
@@ -55,7 +62,7 @@ class World::Auditor {
     Bytes out;
     put_frame(out, Hello{1, 1, "memory", 0});
     put_frame(out, Auth{kToken});
-    put_frame(out, DefineSchema{RequestId{1}, run.schema});
+    put_frame(out, DefineSchema{RequestId{1}, run.versions.front()});
     for (uint32_t type = 1; type <= run.schema.types.size(); ++type)
       put_frame(out, Subscribe{RequestId{1 + type}, TypeId{type}, Scope::kType, {}, {}, {}});
     run.network.auditor_says(out);

@@ -1,0 +1,119 @@
+// Definitions of schemas: checked, held while the indexes that they add are made (D17), taken and answered.
+
+#include <algorithm>
+
+#include "core/server/server_core.h"
+
+namespace odb {
+
+void ServerCore::on(Connection& c, const DefineSchema& define) {
+  take(c, define);
+  drop_unwanted_builds();
+}
+
+void ServerCore::take(Connection& c, const DefineSchema& define) {
+  if (adds_to_connection_type(define.definition))
+    return refuse(c, define.request, Refusal::kSchemaMismatch,
+                  "core.Connection is the server's own type: it has the field heartbeats_suspended and no index. Leave "
+                  "its definition as it is, and refer to it from types of a schema of your own");
+  uint64_t changes = catalogue_.changes();
+  provide_connection_objects(define.definition);
+  bool is_ready = false;
+  Status status = catalogue_.prepare(define.definition, options_.backfill_objects, is_ready);
+  // Members of a group in flight were checked without the index.
+  bool must_wait = !is_ready || (is_group_in_flight_ && catalogue_.adds_unique_index(define.definition));
+  if (status.is_ok() && must_wait) {
+    if (catalogue_.changes() > changes) change_fact("catalogue");
+    return hold(c, define);
+  }
+  Result<std::vector<TypeId>> types = status.is_ok() ? catalogue_.define(define.definition) : status;
+  if (!types.is_ok()) {
+    if (types.status().code() == Code::kSchemaMismatch)
+      return refuse(c, define.request, Refusal::kSchemaMismatch, types.status().message());
+    return say_goodbye(c, Farewell::kProtocol, types.status().message());
+  }
+  provide_connection_objects(define.definition);
+  SchemaMapping mapping{define.request, last_tid(), {}};
+  for (TypeId type : types.value()) mapping.types.push_back(catalogue_.mapped(type));
+  gathered_.clear();
+  put_frame(gathered_, mapping);
+  if (catalogue_.changes() > changes) change_fact("catalogue");
+  if (gathered_.size() > limits::kFrameBytesMax || mapping.types.size() > limits::kListItemsMax)
+    return refuse(c, define.request, Refusal::kTooLarge,
+                  "what this server knows of schema '" + define.definition.name +
+                      "' and the types it refers to does not fit into a message: " +
+                      std::to_string(mapping.types.size()) + " types, " + std::to_string(gathered_.size()) + " bytes");
+  if (connection_table_ == nullptr && !is_durable_) return send(c, mapping);
+  answer_behind_commits(c, std::move(mapping));  // with the objects that it may speak of
+}
+
+void ServerCore::on(Connection& c, const ListTypes& list) {
+  TypeList page{list.request, true, {}};
+  size_t bytes = 0;
+  for (uint32_t id = list.after.value; id < catalogue_.type_count(); ++id) {
+    if (bytes >= limits::kPieceBytes || page.types.size() == limits::kListItemsMax) {
+      page.is_last = false;
+      break;
+    }
+    const MappedType& type = page.types.emplace_back(catalogue_.mapped(TypeId{id + 1}));
+    for (const MappedField& field : type.fields)
+      bytes += field.name.size() + field.type.size() + field.default_value.size();
+    bytes += type.schema.size() + type.name.size() + type.indexes.size() * sizeof(MappedIndex);
+  }
+  gathered_.clear();
+  put_frame(gathered_, page);
+  if (gathered_.size() > limits::kMessageBytesMax)
+    return refuse(c, list.request, Refusal::kTooLarge, "a type of this server does not fit into a message");
+  send(c, page);
+}
+
+void ServerCore::hold(Connection& c, const DefineSchema& define) {
+  auto of_this_one = std::ranges::count(held_definitions_, c.id, &HeldDefinition::connection);
+  if (static_cast<size_t>(of_this_one) < limits::kDefinitionsHeldMax)
+    return held_definitions_.push_back({c.id, define});
+  refuse(c, define.request, Refusal::kTooLarge,
+         std::to_string(limits::kDefinitionsHeldMax) + " definitions of this connection wait for new indexes already");
+}
+
+/// Each from its beginning: what it was held for may be done, and much may have changed meanwhile.
+void ServerCore::take_held_definitions() {
+  for (const HeldDefinition& held : std::exchange(held_definitions_, {})) {
+    auto at = connections_.find(held.connection);
+    if (at != connections_.end() && at->second->state == ServerState::kReady) take(*at->second, held.define);
+  }
+  drop_unwanted_builds();
+}
+
+/// Those that no definition waits for any more.
+void ServerCore::drop_unwanted_builds() {
+  if (!store_.has_builds()) return;
+  store_.each_build([](IndexBuild& build) { build.is_wanted = false; });
+  for (const HeldDefinition& held : held_definitions_) catalogue_.want_builds(held.define.definition);
+  store_.drop_builds();
+}
+
+bool ServerCore::work() {
+  if (!store_.has_builds()) return false;
+  bool is_one_whole = store_.fill(options_.backfill_objects);
+  if (store_.bytes() > options_.memory_bytes_max) refuse_for_memory();
+  bool has_clash = false;
+  Step now = store_.published().step;
+  store_.each_build([&](IndexBuild& build) { has_clash = has_clash || build.clash(now).has_value(); });
+  if (is_one_whole || has_clash) take_held_definitions();
+  return store_.is_filling();
+}
+
+/// A full server takes no index: it would have to refuse commits instead.
+void ServerCore::refuse_for_memory() {
+  for (const HeldDefinition& held : std::exchange(held_definitions_, {})) {
+    auto at = connections_.find(held.connection);
+    if (at == connections_.end()) continue;
+    refuse(*at->second, held.define.request, Refusal::kTooLarge,
+           "the server's memory is full: with the new indexes of schema '" + held.define.definition.name +
+               "' its objects would take more than the " + std::to_string(options_.memory_bytes_max) +
+               " bytes that it was started with (--memory-max); delete objects, or start it with a larger limit");
+  }
+  drop_unwanted_builds();
+}
+
+}  // namespace odb
