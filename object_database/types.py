@@ -91,7 +91,7 @@ def register_record(cls: _Class) -> _Class:
 
 
 def register_codec(
-    type: type,  # noqa: A002 (what it is called in every description)
+    type: type,  # noqa: A002
     encode: Callable[[Any], Any],
     decode: Callable[[Any], Any],
     name: str | None = None,

@@ -8,7 +8,9 @@ an arm here, and reading a field in the core) do the same.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from keyword import iskeyword
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from object_database import _core
@@ -22,22 +24,22 @@ __all__ = ["Alternative", "AlternativeBase"]
 
 
 class Matches:
-    """What `value.matches` gives: `value.matches.Add` is True when the value is of the arm Add."""
+    """What `value.matches` gives, one for each arm: `value.matches.Add` is True when the value is of the arm Add."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("__dict__", "_whose")
 
-    def __init__(self, value: AlternativeBase):
-        self._value = value
+    def __init__(self, whose: str, arms: Iterable[str], arm: str):
+        object.__setattr__(self, "_whose", whose)
+        self.__dict__.update({each: each == arm for each in arms})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("what a value matches cannot be set")
 
     def __getattr__(self, name: str) -> bool:
-        arms = type(self._value).__typed_python_alternatives__
-        if not any(arm._arm_name == name for arm in arms):
-            of_whom = type(self._value)._alternative.__name__
-            raise AttributeError(f"{of_whom} has no arm {name!r}; it has {', '.join(arm._arm_name for arm in arms)}")
-        return type(self._value)._arm_name == name
+        raise AttributeError(f"{self._whose} has no arm {name!r}; it has {', '.join(self.__dict__)}")
 
     def __dir__(self) -> list[str]:
-        return [arm._arm_name for arm in type(self._value).__typed_python_alternatives__]
+        return list(self.__dict__)
 
 
 class _ElementType:
@@ -52,9 +54,11 @@ class AlternativeBase:
     __slots__ = ()
     __typed_python_alternatives__: ClassVar[tuple[Any, ...]] = ()
     _alternative: ClassVar[Any] = None  # the type that the arms are subclasses of
-    _arm_name: ClassVar[str] = ""
     _parts: ClassVar[tuple[tuple[str, Any], ...]] = ()
-    _index: ClassVar[int] = -1
+    _fields_of: ClassVar[Callable[[Any], tuple[Any, ...]]]
+    matches: ClassVar[Any] = None  # of an arm: tells which one it is; AttributeError for an arm that there is not
+    Name: ClassVar[str] = ""  # of an arm
+    Index: ClassVar[int] = -1  # of an arm: its position in the definition
     ElementType: ClassVar[Any] = _ElementType()
 
     def __new__(cls: Any, *args: Any, **fields: Any) -> Any:
@@ -86,26 +90,11 @@ class AlternativeBase:
             return cls.__typed_python_alternatives__[0]()
         if len(args) == 1 and not fields and isinstance(args[0], cls):
             return args[0]
-        arms = ", ".join(f"{cls.__name__}.{arm._arm_name}(...)" for arm in cls.__typed_python_alternatives__)
+        arms = ", ".join(f"{cls.__name__}.{arm.Name}(...)" for arm in cls.__typed_python_alternatives__)
         raise TypeError(f"{cls.__name__} takes a value of its own only; write {arms}")
 
-    @property
-    def matches(self) -> Any:
-        """`.matches.Add` is True when this is an Add; AttributeError for an arm that there is not."""
-        return Matches(self)
-
-    @property
-    def Name(self) -> str:
-        """The arm's name."""
-        return self._arm_name
-
-    @property
-    def Index(self) -> int:
-        """The arm's position in the definition."""
-        return self._index
-
     def _values(self) -> tuple[Any, ...]:
-        return tuple([getattr(self, name) for name, _ in self._parts])
+        return type(self)._fields_of(self)
 
     def _order(self, other: Any) -> Any:
         return isinstance(other, AlternativeBase) and other._alternative is self._alternative
@@ -116,12 +105,12 @@ class AlternativeBase:
         return type(self) is type(other) and self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash((self._index, self._values()))
+        return hash((self.Index, self._values()))
 
     def __lt__(self, other: Any) -> Any:
         if not self._order(other):
             return NotImplemented
-        return self._index < other._index or (self._index == other._index and self._values() < other._values())
+        return self.Index < other.Index or (self.Index == other.Index and self._values() < other._values())
 
     def __le__(self, other: Any) -> Any:
         return NotImplemented if not self._order(other) else self == other or self < other
@@ -134,7 +123,7 @@ class AlternativeBase:
 
     def __repr__(self) -> str:
         fields = [f"{name}={getattr(self, name)!r}" for name, _ in self._parts]
-        return f"{self._arm_name}({', '.join(fields)}{',' if len(fields) == 1 else ''})"
+        return f"{self.Name}({', '.join(fields)}{',' if len(fields) == 1 else ''})"
 
     def __getattr__(self, name: str) -> Any:
         fields = ", ".join(each for each, _ in self._parts) or "no fields"
@@ -147,7 +136,7 @@ class AlternativeBase:
         raise AttributeError(f"{type(self).__qualname__} is immutable: {name!r} cannot be deleted")
 
     def __reduce__(self) -> Any:
-        return _again, (self._alternative, self._index, self._values())
+        return _again, (self._alternative, self.Index, self._values())
 
     def __copy__(self) -> Any:
         return self
@@ -188,7 +177,7 @@ def Alternative(name: str, /, **members: Any) -> Any:
     made: Any = type(name, (AlternativeBase,), {"__slots__": (), **methods, "__module__": module, "__qualname__": name})
     made._alternative = made
     made.__typed_python_alternatives__ = tuple(
-        _arm(made, arm_name, index, parts, methods) for index, (arm_name, parts) in enumerate(arms.items())
+        _arm(made, arm_name, index, parts, arms, methods) for index, (arm_name, parts) in enumerate(arms.items())
     )
     return made
 
@@ -207,7 +196,20 @@ def _arm_parts(where: str, arm_name: str, fields: dict[str, Any]) -> tuple[tuple
     return tuple(parts)
 
 
-def _arm(alternative: Any, name: str, index: int, parts: tuple[tuple[str, Any], ...], methods: dict[str, Any]) -> Any:
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return (lambda self: (getattr(self, names[0]),)) if names else (lambda self: ())
+
+
+def _arm(
+    alternative: Any,
+    name: str,
+    index: int,
+    parts: tuple[tuple[str, Any], ...],
+    arms: Iterable[str],
+    methods: dict[str, Any],
+) -> Any:
     names = tuple(field for field, _ in parts)
     taken = next((field for field in names if field in methods), None)
     if taken is not None or name in methods:
@@ -220,8 +222,10 @@ def _arm(alternative: Any, name: str, index: int, parts: tuple[tuple[str, Any], 
             "__match_args__": names,
             "__module__": alternative.__module__,
             "__qualname__": f"{alternative.__qualname__}.{name}",
-            "_arm_name": name,
-            "_index": index,
+            "matches": Matches(alternative.__name__, arms, name),
+            "Name": name,
+            "Index": index,
+            "_fields_of": staticmethod(_getter(names)),
             "_parts": parts,
         },
     )
@@ -242,7 +246,7 @@ def _spec(cls: Any, reading: Reading) -> Any:
     if reading.is_enclosing(cls):
         return ("again", cls)
     with reading.enclosed_by(cls, cls.__name__):
-        arms = [(arm._arm_name, arm, record_fields(arm._parts, reading)) for arm in cls.__typed_python_alternatives__]
+        arms = [(arm.Name, arm, record_fields(arm._parts, reading)) for arm in cls.__typed_python_alternatives__]
         return ("alternative", cls, cls.__name__, tuple(arms))
 
 

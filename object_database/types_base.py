@@ -116,7 +116,7 @@ class FieldType:
         return f"{name}({', '.join(map(shown, self.parts))})"
 
     def __or__(self, other: Any) -> Any:
-        return Union[self, other]  # noqa: UP007 (| is what this is)
+        return Union[self, other]  # noqa: UP007
 
     def __ror__(self, other: Any) -> Any:
         return Union[other, self]  # noqa: UP007
@@ -221,12 +221,10 @@ class Forward(FieldType):
             raise SchemaError(f"{self!r} cannot stand for itself alone")
         target = part_of(target)
         object.__setattr__(self, "target", target)
-        if isinstance(target, FieldType) and target.parts:
+        if isinstance(target, FieldType) and _has_forward(target):  # so it is this definition's own
             target.forward = self
-        elif (
-            target.__dict__.get("_forward", self) is None
-        ):  # a NamedTuple(...): it has no name of its own to come back by
-            target._forward = self
+        elif isinstance(target, type) and target.__dict__.get("_forward", self) is None:
+            target._forward = self  # type: ignore[attr-defined]  # a NamedTuple(...), which has no name to come back by
         return target
 
     def resolved(self, reading: Reading) -> FieldType:
@@ -254,6 +252,10 @@ class Forward(FieldType):
 
     def __reduce__(self) -> Any:
         raise TypeError(f"{self!r} cannot be pickled; what it stands for can, when it has a name in a module")
+
+
+def _has_forward(part: Any) -> bool:
+    return isinstance(part, Forward) or (isinstance(part, FieldType) and any(map(_has_forward, part.parts)))
 
 
 class _Unfinished:
@@ -329,7 +331,8 @@ class Reading:
         if isinstance(annotation, type) and any(kind.is_one(annotation) for kind in CLASS_KINDS):
             return annotation
         hint = next((hint for give in HINTS if (hint := give(annotation))), "")
-        raise SchemaError(f"a field cannot be a {annotation!r}{': ' if hint else ''}{hint}")
+        what = annotation.__name__ if any(annotation is each for each in UNAPPLIED) else repr(annotation)
+        raise SchemaError(f"a field cannot be a {what}{': ' if hint else ''}{hint}")
 
     def spec(self, annotation: Any) -> Any:
         return self.spec_of(self.type(annotation))

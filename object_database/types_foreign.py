@@ -15,7 +15,7 @@ from object_database.types_base import READERS, SCALARS, Reading, part_of
 from object_database.types_containers import ConstDict, Dict, ListOf, Set, Tuple, TupleOf
 from object_database.types_named_tuples import NamedTuple
 from object_database.types_scalars import Float32, Int8, Int16, Int32, UInt8, UInt16, UInt32, UInt64
-from object_database.types_unions import OneOf
+from object_database.types_unions import one_of
 
 __all__: list[str] = []
 
@@ -40,10 +40,12 @@ def _read_foreign(annotation: Any, reading: Reading) -> Any:
     def mapped(name: str) -> Any:
         return reading.type(getattr(annotation, name))
 
+    if category == "Value":
+        return part_of(annotation.Value)
     if category in _NUMBERS:
         return _NUMBERS[category]
     if category == "OneOf":
-        return OneOf(*(_arm(arm, reading) for arm in annotation.Types))
+        return one_of(tuple(_arm(arm, reading) for arm in annotation.Types))
     if category in ("TupleOf", "ListOf", "Set"):
         made = {"TupleOf": TupleOf, "ListOf": ListOf, "Set": Set}[category]
         return made(
@@ -63,8 +65,6 @@ def _read_foreign(annotation: Any, reading: Reading) -> Any:
 
 def _arm(arm: Any, reading: Reading) -> Any:
     """An arm of a OneOf: a type, or a value; some releases wrap values as types of the category Value."""
-    if getattr(arm, "__typed_python_category__", None) == "Value":
-        return arm.Value
     return reading.type(arm) if isinstance(arm, type) else part_of(arm)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import weakref
 from operator import itemgetter
 from typing import Any, ClassVar
@@ -17,7 +18,25 @@ __all__ = ["NamedTuple", "NamedTupleBase"]
 _made: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 
 
-class NamedTupleBase(tuple[Any, ...]):
+class _Type(type):
+    """The class of these types: they are shown as they are written, and pickled as that."""
+
+    def __repr__(cls) -> str:
+        return cls.__name__ if _anonymous(cls) is cls else super().__repr__()
+
+
+def _reduced(cls: Any) -> Any:
+    """How pickle finds a type again: NamedTuple(...) by its fields, a class that derives from one by its name."""
+    is_class = cls is NamedTupleBase or _anonymous(cls) is not cls
+    if not is_class:
+        return _type_again, (cls.ElementNames, cls.ElementTypes)
+    return cls.__qualname__
+
+
+copyreg.pickle(_Type, _reduced)
+
+
+class NamedTupleBase(tuple[Any, ...], metaclass=_Type):
     """What all types that NamedTuple(...) gives have in common."""
 
     __slots__ = ()
@@ -90,6 +109,8 @@ def NamedTuple(**fields: Any) -> Any:
     """
     parts = []
     for name, type_ in fields.items():
+        if not name.isidentifier():
+            raise SchemaError(f"a field of a NamedTuple cannot be named {name!r}: it could not be an attribute")
         if hasattr(NamedTupleBase, name) and name not in ("index", "count"):
             raise SchemaError(f"a field of a NamedTuple cannot be named {name!r}: every one has something of this name")
         try:
@@ -104,7 +125,7 @@ def _named_tuple(parts: tuple[Any, ...]) -> Any:
     if made is None:
         names = tuple(name for name, _ in parts)
         members = {name: property(itemgetter(i), doc=f"Field {name}.") for i, name in enumerate(names)}
-        made = type(
+        made = _Type(
             f"NamedTuple({', '.join(f'{name}={shown(part)}' for name, part in parts)})",
             (NamedTupleBase,),
             {
@@ -124,10 +145,14 @@ def _named_tuple(parts: tuple[Any, ...]) -> Any:
 
 
 def _again(names: tuple[str, ...], types: tuple[Any, ...], values: tuple[Any, ...]) -> Any:
-    return NamedTuple(**dict(zip(names, types, strict=True)))(values)
+    return _type_again(names, types)(values)
 
 
-def _anonymous(cls: type) -> type:
+def _type_again(names: tuple[str, ...], types: tuple[Any, ...]) -> Any:
+    return NamedTuple(**dict(zip(names, types, strict=True)))
+
+
+def _anonymous(cls: Any) -> Any:
     """The type that NamedTuple(...) gave, which a class may derive from."""
     return next(base for base in cls.__mro__ if "_parts" in base.__dict__)
 

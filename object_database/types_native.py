@@ -102,6 +102,9 @@ def _hint_for_class(cls: type) -> str:
 def _hint_for_value(value: Any) -> str:
     if isinstance(value, enum.Enum):
         return f"write its class, {type(value).__name__}"
+    if isinstance(value, types.ModuleType):
+        is_class = isinstance(getattr(value, value.__name__, None), type)  # datetime.datetime
+        return f"it is a module; write {f'{value.__name__}.{value.__name__}' if is_class else 'what is meant of it'}"
     if isinstance(value, dataclasses.Field):
         return "write a type in front of it: `name: type = field(...)`"
     if isinstance(value, (int, float, bytes, tuple, list, dict, set)):
@@ -113,6 +116,6 @@ def looks_like_a_type(member: Any) -> bool:
     """Whether a member of a class body is meant to be the type of a field, be it a right one or not."""
     if isinstance(member, (type, FieldType, types.GenericAlias, types.UnionType, typing.TypeVar, typing.NewType)):
         return True
-    if any(member is each for each in UNAPPLIED):
+    if isinstance(member, types.ModuleType) or any(member is each for each in UNAPPLIED):
         return True
     return typing.get_origin(member) is not None or type(member).__module__ == "typing"

@@ -85,10 +85,43 @@ def flat_arms(specs: list[Any]) -> list[Any]:
     """Specs of arms, without a union among them (a Forward may stand for one) and none twice."""
     arms: list[Any] = []
     for spec in specs:
-        for arm in flat_arms(list(spec[1:])) if isinstance(spec, tuple) and spec[0] == "oneof" else [spec]:
+        for arm in flat_arms(_arms_of(spec)) if _arms_of(spec) else [spec]:
             if not any(_is_same(arm, other) for other in arms):
                 arms.append(arm)
     return arms
+
+
+def _arms_of(spec: Any) -> list[Any]:
+    """The arms of a union, also of one that a forward stands for: there it stands for itself within them."""
+    if not isinstance(spec, tuple):
+        return []
+    if spec[0] == "oneof":
+        return list(spec[1:])
+    if spec[0] != "forward":
+        return []
+    return [_unrolled(arm, spec) for arm in _arms_of(spec[3])]
+
+
+def _unrolled(spec: Any, forward: Any) -> Any:
+    """The spec with the forward itself in place of what says that it comes back."""
+    if not isinstance(spec, tuple):
+        return spec
+    kind, *rest = spec
+    if kind == "again":
+        return forward if rest[0] is forward[1] else spec
+    if kind in ("literal", "enum"):
+        return spec
+    if kind == "record":
+        return (*spec[:4], _unrolled_fields(rest[3], forward))
+    if kind == "alternative":
+        return (*spec[:3], tuple((name, cls, _unrolled_fields(fields, forward)) for name, cls, fields in rest[2]))
+    if kind == "forward":
+        return (*spec[:3], _unrolled(rest[2], forward))
+    return (kind, *(_unrolled(part, forward) for part in rest))
+
+
+def _unrolled_fields(fields: Any, forward: Any) -> Any:
+    return tuple((name, _unrolled(spec, forward), default) for name, spec, default in fields)
 
 
 def _is_same(one: Any, other: Any) -> bool:

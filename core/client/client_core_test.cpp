@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <optional>
 
+#include "core/protocol/mapping.h"
 #include "core/protocol/protocol_testing.h"
 #include "core/view/view_testing.h"
 
@@ -26,6 +27,10 @@ struct Told : ClientEvents {
   }
   void on_answer(RequestId request, const Status& status) override {
     lines.push_back("answer " + std::to_string(request.value) + (status.is_ok() ? "" : " refused"));
+  }
+  void on_types(RequestId request, Bytes catalogue) override {
+    size_t types = decode_catalogue(catalogue).value().size();
+    lines.push_back("types " + std::to_string(request.value) + ": " + std::to_string(types));
   }
   void on_commit_result(const CommitResult& result) override {
     lines.push_back("result " + std::to_string(result.seq.value) + " " +
@@ -425,6 +430,34 @@ BOOST_AUTO_TEST_CASE(a_refusal_is_told_and_the_connection_goes_on) {
   hear(Refused{RequestId{6}, Refusal::kUnknownType, "no"});
   BOOST_TEST((news() == Lines{"answer 5 refused", "answer 6 refused"}));
   BOOST_TEST(!core.is_closed());
+}
+
+BOOST_AUTO_TEST_CASE(the_catalogue_is_asked_for_page_by_page) {
+  be_in_shop();
+  said();
+  core.list_types(RequestId{7});
+  BOOST_TEST((said() == Lines{"ListTypes"}));
+  hear(TypeList{RequestId{7}, false, {mapped_item(1)}});
+  BOOST_TEST((said() == Lines{"ListTypes"}));
+  MappedType other = mapped_item(2);
+  other.name = "Other";
+  hear(TypeList{RequestId{7}, true, {other}});
+  BOOST_TEST((news() == Lines{"types 7: 2"}));
+  core.list_types(RequestId{8});
+  hear(Refused{RequestId{8}, Refusal::kTooLarge, "no"});
+  BOOST_TEST((news() == Lines{"answer 8 refused"}));
+  BOOST_TEST(!core.is_closed());
+}
+
+BOOST_AUTO_TEST_CASE(lists_of_types_that_nobody_can_mean_are_breaches) {
+  for (const TypeList& wrong : {TypeList{RequestId{9}, true, {}}, TypeList{RequestId{7}, true, {mapped_item(2)}},
+                                TypeList{RequestId{7}, false, {}}}) {
+    ClientFixture f;
+    f.be_in_shop();
+    f.core.list_types(RequestId{7});
+    f.hear(wrong);
+    BOOST_TEST(f.broke_the_protocol());
+  }
 }
 
 // ---- time and ends

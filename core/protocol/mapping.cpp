@@ -62,9 +62,9 @@ Result<std::vector<TypeLayout>> decode_catalogue(BytesView encoded) {
     bool is_next = in.is_ok() && decoder.is_whole() && types.back().id.value == types.size();
     if (!is_next) return protocol_error("type " + std::to_string(types.size()) + " of its catalogue cannot be read");
     const MappedType& type = types.back();
-    bool is_dropped = type.schema.empty() && type.name.empty();
-    if (is_dropped && (!type.fields.empty() || !type.indexes.empty()))
-      return protocol_error("type " + std::to_string(types.size()) + " of its catalogue was dropped, and has fields");
+    bool is_dropped = type.name.empty();
+    if (is_dropped && (!type.schema.empty() || !type.fields.empty() || !type.indexes.empty()))
+      return protocol_error("type " + std::to_string(types.size()) + " of its catalogue has no name, and is not empty");
     if (!is_dropped && !by_name.try_emplace(type.schema + "." + type.name, type.id).second)
       return protocol_error(type.schema + "." + type.name + " is in its catalogue twice");
   }

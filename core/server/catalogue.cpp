@@ -33,26 +33,22 @@ std::vector<std::string> field_names(const TypeLayout& layout, const IndexLayout
   return names;
 }
 
-/// Whether a field's type may become `wider` while values are stored: every value stays what it is.
-bool widens(const TypeDescriptor& type, const TypeDescriptor& wider) {
-  auto arms_of = [](const TypeDescriptor& each) {
-    return each.kind() == TypeDescriptor::Kind::kOneOf ? each.arms() : std::vector{each};
-  };
-  return std::ranges::all_of(arms_of(type), [&, wide = arms_of(wider)](const TypeDescriptor& arm) {
-    return std::ranges::find(wide, arm) != wide.end();
-  });
-}
-
-std::string shown(const TypeDescriptor& type) { return type.text(); }
-
 Status mismatch(std::string message) { return {Code::kSchemaMismatch, std::move(message)}; }
+
+/// What a field reads as in objects that nobody set it in. One that its creators have to set has None there, which its
+/// type does not hold: no object of theirs is without a value.
+Bytes default_of(const FieldDefinition& field, const TypeDescriptor& type) {
+  if (!field.default_value.empty()) return field.default_value;
+  if (type.has_default()) return type.default_value();
+  Bytes none;
+  put_none(none);
+  return none;
+}
 
 /// Whether a field that nobody set is None.
 bool is_none_by_default(const FieldDefinition& field) {
-  if (!field.default_value.empty()) return static_cast<uint8_t>(field.default_value.front()) == kind::kNone;
   TypeDescriptor type = TypeDescriptor::parse(field.type).value();
-  return (type.kind() == TypeDescriptor::Kind::kOneOf ? type.arms().front() : type).kind() ==
-         TypeDescriptor::Kind::kNone;
+  return static_cast<uint8_t>(default_of(field, type).front()) == kind::kNone;
 }
 
 /// D15: two objects with the same values in these fields; with a None among them they are nobody's.
@@ -129,7 +125,7 @@ std::optional<IndexBuild::Parts> Catalogue::known_parts(const TypeLayout& layout
       return known == by_name_.end() ? TypeId{0} : known->second;
     });
     if (!is_numbered) return std::nullopt;
-    parts.push_back({number, field.default_value.empty() ? descriptor.default_value() : field.default_value});
+    parts.push_back({number, default_of(field, descriptor)});
   }
   return parts;
 }
@@ -282,12 +278,17 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
   for (const FieldDefinition& field : type.fields) {
     const FieldLayout* stored = find_field(layout, field.name);
     field_count += stored == nullptr ? 1 : 0;
-    if (stored == nullptr) continue;
     TypeDescriptor type_here = TypeDescriptor::parse(field.type).value();
-    if (type_here == stored->type || widens(stored->type, type_here) || widens(type_here, stored->type)) continue;
-    return mismatch(qualified_name + "." + field.name + " is " + shown(stored->type) + " on this server, and " +
-                    shown(type_here) + " in this program. Give the field its old type, or one that takes everything " +
-                    "that the old one does, as " + shown(stored->type) + " or None; or give it another name; or stop " +
+    bool is_required = field.default_value.empty() && !type_here.has_default();
+    if (stored == nullptr && is_required && (!layout.fields.empty() || table.object_count() > 0))
+      return mismatch(qualified_name + "." + field.name + " is " + type_here.shown() +
+                      ", which has no default, and programs that do not know the field create objects too. Give it a "
+                      "default, or make it " + type_here.shown() + " or None.");
+    if (stored == nullptr) continue;
+    if (type_here == stored->type || stored->type.widens_to(type_here) || type_here.widens_to(stored->type)) continue;
+    return mismatch(qualified_name + "." + field.name + " is " + stored->type.shown() + " on this server, and " +
+                    type_here.shown() + " in this program. Give the field its old type, or one that takes everything " +
+                    "that the old one does, as " + stored->type.shown() + " or None; or give it another name; or stop " +
                     "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
   }
   for (const IndexDefinition& index : type.indexes) {
@@ -345,12 +346,12 @@ void Catalogue::extend(TypeId id, const TypeDefinition& type) {
     descriptor.resolve([&](const std::string& name) { return number_of(name); });
     if (find_field(layout, field.name) != nullptr) {
       FieldLayout& stored = layout.fields[field_number(layout, field.name).value];
-      if (descriptor == stored.type || !widens(stored.type, descriptor)) continue;
+      if (descriptor == stored.type || !stored.type.widens_to(descriptor)) continue;
       stored.type = std::move(descriptor);  // the default stays (D18)
       is_wider = true;
       continue;
     }
-    Bytes default_value = field.default_value.empty() ? descriptor.default_value() : field.default_value;
+    Bytes default_value = default_of(field, descriptor);
     layout.fields.push_back({field.name, std::move(descriptor), std::move(default_value)});
   }
   for (const IndexDefinition& index : type.indexes) {

@@ -137,6 +137,23 @@ BOOST_AUTO_TEST_CASE(a_field_becomes_wider_and_never_narrower) {
   store.check();
 }
 
+BOOST_AUTO_TEST_CASE(a_required_field_comes_with_its_type_or_not_at_all) {
+  TypeDefinition item = item_definition();
+  item.fields.push_back({"placed", "datetime", {}});
+  must_define(schema("shop", {item}));
+  Bytes none;
+  put_none(none);
+  BOOST_TEST(layout(1).fields[3].default_value == none);
+  Store other;
+  BOOST_TEST(Catalogue(other).restore(catalogue.encoded()).is_ok());
+  item.fields.push_back({"sent", "datetime", {}});
+  Status refused = catalogue.define(schema("shop", {item})).status();
+  BOOST_TEST((refused.code() == Code::kSchemaMismatch));
+  BOOST_TEST(refused.message().find("datetime or None") != std::string::npos);
+  item.fields.back().type = "oneof(none,datetime)";
+  must_define(schema("shop", {item}));
+}
+
 BOOST_AUTO_TEST_CASE(a_field_that_changes_its_type_is_refused) {
   must_define(schema("shop", {item_definition()}));
   Result<std::vector<TypeId>> refused = catalogue.define(schema("shop", {{"Item", {{"shelf", "str", {}}}, {}}}));

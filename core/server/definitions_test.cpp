@@ -214,6 +214,33 @@ BOOST_AUTO_TEST_CASE(a_full_server_takes_no_index) {
   full.core.check();
 }
 
+BOOST_AUTO_TEST_CASE(the_catalogue_is_told_page_by_page) {
+  SchemaDefinition large{"large", {}};
+  for (int i = 0; i < 300; ++i) {
+    TypeDefinition type{"Type" + std::to_string(i), {}, {}};
+    for (int f = 0; f < 10; ++f) type.fields.push_back({std::string(100, 'f') + std::to_string(f), "int", {}});
+    large.types.push_back(type);
+  }
+  define(writer, large);
+  BOOST_TEST((heard(writer) == Lines{"SchemaMapping"}));
+  std::vector<MappedType> types;
+  int pages = 0;
+  for (bool is_last = false; !is_last; ++pages) {
+    say(writer, ListTypes{RequestId{9}, types.empty() ? TypeId{0} : types.back().id});
+    std::vector<KeptFrame> answers = frames(writer);
+    BOOST_REQUIRE(answers.size() == 1u);
+    auto page = answers[0].as<TypeList>();
+    BOOST_TEST(answers[0].payload.size() < 2 * limits::kPieceBytes);
+    types.insert(types.end(), page.types.begin(), page.types.end());
+    is_last = page.is_last;
+  }
+  BOOST_TEST(pages > 3);
+  BOOST_TEST(types.size() == 301u);
+  BOOST_TEST(types.back().name == "Type299");
+  say(writer, ListTypes{RequestId{9}, TypeId{UINT32_MAX}});
+  BOOST_TEST(frames(writer).at(0).as<TypeList>().types.empty());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

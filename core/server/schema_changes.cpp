@@ -16,7 +16,7 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-std::string shown(const std::string& descriptor) { return TypeDescriptor::parse(descriptor).value().text(); }
+std::string shown(const std::string& descriptor) { return TypeDescriptor::parse(descriptor).value().shown(); }
 
 /// The definition of one type with these members alone.
 SchemaDefinition alone(const SchemaDefinition& schema, const TypeDefinition& type, std::vector<FieldDefinition> fields,
@@ -41,12 +41,9 @@ struct Comparison {
     } else if (at == stored.fields.end()) {
       changes.push_back({Kind::kNewField, where(field.name), shown(field.type)});
     } else if (at->type.text() != field.type) {
-      Store scratch;  // whoever of the two is the wider one is what it takes afterwards
-      Catalogue after(scratch);
-      bool is_wider = after.restore(catalogue.encoded()).is_ok() &&
-                      after.define(alone(schema, type, {field}, {})).is_ok() && after.changes() > 0;
+      bool is_wider = at->type.widens_to(TypeDescriptor::parse(field.type).value());
       changes.push_back({is_wider ? Kind::kWider : Kind::kNarrower, where(field.name),
-                         shown(at->type.text()) + " on the server, " + shown(field.type) + " in the program"});
+                         at->type.shown() + " on the server, " + shown(field.type) + " in the program"});
     }
   }
 

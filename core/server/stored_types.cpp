@@ -11,7 +11,7 @@ namespace {
 
 Status check_type(const std::set<std::string>& names, const TypeLayout& type) {
   std::string name = type.qualified_name();
-  if (type.is_dropped() && type.schema.empty()) return Status::ok();
+  if (type.is_dropped()) return Status::ok();
   if (!is_valid_schema_name(type.schema) || !is_valid_name(type.name))
     return protocol_error("type " + std::to_string(type.id.value) + " has an impossible name");
   std::set<std::string> fields, indexes;
@@ -25,7 +25,9 @@ Status check_type(const std::set<std::string>& names, const TypeLayout& type) {
         unknown = protocol_error(name + "." + field.name + " refers to an unknown type " + target);
     });
     if (!unknown.is_ok()) return unknown;
-    if (!field.type.holds(field.default_value))
+    // A required field has None, which is then what an object reads as whose maker did not know the field.
+    bool is_required = !field.type.has_default() && static_cast<uint8_t>(field.default_value.front()) == kind::kNone;
+    if (!is_required && !field.type.holds(field.default_value))
       return protocol_error(name + "." + field.name + ": the default is not a " + field.type.text());
   }
   for (const IndexLayout& index : type.indexes) {

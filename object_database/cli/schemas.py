@@ -101,6 +101,8 @@ def schemas_named(words: str) -> list[Schema]:
 
 def drop(options: argparse.Namespace) -> int:
     store = store_of(options, makes_directory=False)
+    with reader_of(store_of(options, makes_directory=False)):
+        pass  # raises where there is no store: opening one would make it
     kind = "field" if options.field else "index" if options.index else "any"
     state = store.open()
     try:
@@ -110,7 +112,7 @@ def drop(options: argparse.Namespace) -> int:
         changed: list[tuple[int, int, bytes | None]] = []
         with Progress("reading") as said:
             for batch in store.load():
-                new = dict[int, "bytes | None"]()
+                new: dict[int, bytes | None] = {}
                 if not is_index and field is None:
                     new = {object_id: None for object_id, type_number, _ in batch if type_number == number}
                 elif field is not None:

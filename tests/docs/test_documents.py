@@ -56,7 +56,7 @@ DOCUMENTS = [
 def test_the_code_of_a_document_runs(document: Path, tmp_path: Path) -> None:
     with TcpServer("localhost", 0, auth_token="TOKEN") as server:
         code = ADDRESS.sub(rf"\g<host>{server.port}", code_of(document.read_text(encoding="utf-8")))
-        program = tmp_path / document.with_suffix(".py").name
+        program = tmp_path / f"document_{document.stem}.py"  # types.md must not take the name of a module of Python's
         program.write_text(code, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-W", "error", str(program)], capture_output=True, text=True, timeout=50, cwd=tmp_path

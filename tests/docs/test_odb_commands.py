@@ -20,7 +20,7 @@ def test_the_commands_of_the_document_run(tmp_path: Path) -> None:
         for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
         for line in block.splitlines()
     ]
-    for name in ("backup", "restore", "export", "import", "check", "stats"):
+    for name in ("backup", "restore", "export", "import", "check", "stats", "schema"):
         assert any(f" {name} " in f"{command} " for command in commands), f"no example of {name}"
     subprocess.run([sys.executable, "-c", code_of(text)], cwd=tmp_path, check=True, timeout=30)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

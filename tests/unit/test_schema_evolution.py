@@ -80,7 +80,7 @@ def test_a_subset_of_the_fields_is_enough(connect_db: Connect) -> None:
 
 @pytest.mark.parametrize(
     ("annotations", "members"),
-    [({"a": str}, {}), ({"a": OneOf(None, int)}, {}), ({"a": int, "b": int}, {"by": Index("b")})],
+    [({"a": str}, {}), ({"a": OneOf(None, str)}, {}), ({"a": int, "b": int}, {"by": Index("b")})],
 )
 def test_what_does_not_fit_the_catalogue_is_refused_whole(
     connect_db: Connect, annotations: dict[str, object], members: dict[str, object]
@@ -92,3 +92,45 @@ def test_what_does_not_fit_the_catalogue_is_refused_whole(
     with pytest.raises(SchemaMismatchError, match=r"evolved\.Order\.(a|by) is .* on this server"):
         program(second_db, {**annotations, "later": int}, **members)
     program(third_db, {"later": str})  # nothing of the refused one was taken
+
+
+def test_a_field_becomes_wider_and_older_programs_go_on(connect_db: Connect) -> None:
+    old_db, new_db, later_db = connect_db(), connect_db(), connect_db()
+    old = program(old_db, {"number": Indexed[int]})
+    with old_db.transaction():
+        made = old(number=1)
+    new = program(new_db, {"number": Indexed[OneOf(None, int)]})
+    with new_db.transaction():
+        new()
+    later = program(later_db, {"number": Indexed[int]})  # with the older definition, after the wider one
+    with later_db.transaction():
+        later(number=1)
+    for db, order in ((old_db, old), (new_db, new), (later_db, later)):
+        db.flush()
+        with db.view():
+            assert len(order.lookupAll()) == 3
+            assert order.lookupAny(number=1)._identity == made._identity
+            assert len(order.lookupAll(number=1)) == 2
+    with new_db.view():
+        assert len(new.lookupAll(number=None)) == 1
+
+
+def test_an_index_is_added_to_a_type_that_has_objects(connect_db: Connect) -> None:
+    old_db, new_db = connect_db(), connect_db()
+    old = program(old_db, {"number": int})
+    with old_db.transaction():
+        for number in range(2000):
+            old(number=number % 7)
+    new = program(new_db, {"number": Indexed[int], "state": str}, by=Index("state", "number"), state="new")
+    with new_db.view():
+        assert len(new.lookupAll(number=3)) == len(new.lookupAll(by=("new", 3))) == 286
+    with old_db.transaction():
+        old(number=3)
+    new_db.flush()
+    with new_db.view():
+        assert len(new.lookupAll(by=("new", 3))) == 287
+    both_db = connect_db()
+    program(both_db, {"number": int})
+    both = program(both_db, {"number": Indexed[int]})  # one connection, which has the objects already
+    with both_db.view():
+        assert len(both.lookupAll(number=3)) == 287

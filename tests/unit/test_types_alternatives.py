@@ -167,7 +167,7 @@ def test_a_value_is_immutable() -> None:
 
 def test_values_are_equal_and_ordered_by_arm_and_fields() -> None:
     ordered = [Expr.Constant(1), Expr.Constant(2), Expr.Add(l=Expr(), r=Expr()), Expr.Nil()]
-    assert sorted(ordered[::-1]) == ordered
+    assert sorted(ordered[::-1]) == ordered  # noqa: C415
     assert Expr.Constant(1) < Expr.Constant(2) <= Expr.Constant(2) < Expr.Nil()
     assert Expr.Nil() > Expr.Constant(5) >= Expr.Constant(5)
     assert len({Expr.Constant(1), Expr.Constant(1), Expr.Constant(2), Expr.Nil(), Expr.Nil()}) == 3

@@ -308,6 +308,6 @@ def test_a_tuple_is_the_key_of_an_index(db: DatabaseConnection, box: Box) -> Non
 
 
 def test_a_type_that_nobody_applied_is_refused_in_a_class_body() -> None:
-    for unapplied in (TupleOf, Dict, OneOf, list, list, dict):
+    for unapplied in (TupleOf, Dict, OneOf, list, typing.List, dict):  # noqa: UP006
         with pytest.raises(SchemaError, match=r"slips\.Thing\.items: a field cannot be a"):
             Schema("slips").define(type("Thing", (), {"items": unapplied}))

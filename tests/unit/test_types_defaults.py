@@ -87,7 +87,7 @@ def test_a_default_is_copied_when_the_class_is_defined(db: DatabaseConnection) -
     [
         (list[int], ["1"], r"slips\.Thing\.it \(default\)\[0\]: str was given"),
         (list[int], None, r"slips\.Thing\.it \(default\): NoneType was given"),
-        (Literal["a", "b"], "c", r"slips\.Thing\.it \(default\): str was given"),
+        (Literal["a", "b"], "c", r"slips\.Thing\.it \(default\): 'c' was given, and the field takes 'a' or 'b'"),
         (dict[str, int], {1: 1}, r"slips\.Thing\.it \(default\)"),
         (datetime, 0, r"slips\.Thing\.it \(default\): int was given"),
         (Line, ("a", "b"), r"slips\.Thing\.it \(default\)\.count: str was given"),

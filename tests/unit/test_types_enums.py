@@ -18,7 +18,7 @@ schema = Schema("enums")
 class Colour(enum.Enum):
     RED = "red"
     GREEN = "green"
-    ROT = "red"  # an alias
+    ROT = "red"  # an alias  # noqa: PIE796
 
 
 class Level(enum.IntEnum):

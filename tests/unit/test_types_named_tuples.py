@@ -55,8 +55,8 @@ def test_the_spec_of_an_anonymous_record_and_of_a_class() -> None:
     assert field_spec(NamedTuple(day=date))[4] == (("day", "date", None),)  # a day has no default: it is required
 
 
-@pytest.mark.parametrize("name", ["replacing", "ElementNames", "__init__", "_parts"])
-def test_a_field_cannot_have_a_name_that_every_record_uses(name: str) -> None:
+@pytest.mark.parametrize("name", ["replacing", "ElementNames", "__init__", "_parts", "a b", "a:b", ""])
+def test_a_field_cannot_have_a_name_that_every_record_uses_or_that_is_none(name: str) -> None:
     with pytest.raises(SchemaError, match=f"cannot be named '{name}'"):
         NamedTuple(**{name: int})
 
@@ -152,6 +152,14 @@ def test_records_are_pickled_and_copied() -> None:
         again = pickle.loads(pickle.dumps(record))
         assert (type(again), again) == (type(record), record)
         assert copy.copy(record) is copy.deepcopy(record) is record
+
+
+def test_types_are_shown_and_pickled_as_they_are_written() -> None:
+    assert repr(Entry) == "NamedTuple(x=int, y=str, z=OneOf(None, float))"
+    assert pickle.loads(pickle.dumps(Entry)) is Entry
+    assert pickle.loads(pickle.dumps(TupleOf(Entry))) is TupleOf(Entry)
+    assert pickle.loads(pickle.dumps(Vector)) is Vector
+    assert copy.deepcopy(Entry) is Entry
 
 
 # ---- fields

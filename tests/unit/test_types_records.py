@@ -197,7 +197,7 @@ class Bad:
 
 @dataclass(frozen=True)
 class Lost:
-    x: nowhere  # type: ignore[name-defined] # noqa: F821
+    x: nowhere  # type: ignore[name-defined]  # noqa: F821
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,24 @@ def test_calling_a_union_converts() -> None:
         OneOf(None, int)(1, 2)
 
 
+def test_an_arm_that_is_exact_comes_before_one_that_converts() -> None:
+    for arms, value, expected in (
+        ((float, int), 2, 2),
+        ((int, bool), True, True),
+        ((bool, int), 1, 1),
+        ((float, int), True, 1.0),
+        ((int, float), True, 1),
+        ((None, float), 1, 1.0),
+        ((str, "literal"), "literal", "literal"),
+        ((TupleOf(int), TupleOf(str)), ["a"], ("a",)),
+    ):
+        found = OneOf(*arms)(value)
+        assert (type(found), found) == (type(expected), expected), arms
+    for arms, value in (((None, int), 1.5), ((None, bool), 1), ((int, str), None), ((int, str), b"a")):
+        with pytest.raises(ValueTypeError):  # the reference makes 1 of 1.5, and True of 1
+            OneOf(*arms)(value)
+
+
 def test_the_first_arm_gives_the_default(db: DatabaseConnection) -> None:
     db.subscribeToSchema(schema)
     with db.transaction():
@@ -141,6 +159,7 @@ def test_the_first_arm_gives_the_default(db: DatabaseConnection) -> None:
         ("lists", ("a", "b"), ("a", "b")),
         ("lists", [1], (1,)),
         ("strict", 1, 1),
+        ("strict", True, 1),  # as True is taken by an int
     ],
 )
 def test_an_arm_takes_its_values(db: DatabaseConnection, field: str, value: Any, expected: Any) -> None:
@@ -164,11 +183,11 @@ def test_an_arm_takes_its_values(db: DatabaseConnection, field: str, value: Any,
         ("flag", 1, "unions.Order.flag"),
         ("lists", ("a", 1), "unions.Order.lists"),
         ("lists", "ab", "unions.Order.lists"),
-        ("strict", True, "unions.Order.strict"),
+        ("strict", 1.0, "unions.Order.strict"),
+        ("strict", "1", "unions.Order.strict"),
     ],
 )
 def test_a_literal_takes_exactly_its_value(db: DatabaseConnection, field: str, value: Any, message: str) -> None:
-    """The reference's OneOf(1, ...) takes True; nothing here turns a bool into a number that was not asked for."""
     db.subscribeToSchema(schema)
     with db.transaction():
         with pytest.raises(TypeError, match=message):
