@@ -102,7 +102,7 @@ class SqliteReader(StoreReader):
     def __init__(self, store: SqlitePersistence):
         self._store = store
         self.path: Path = store.path
-        self.where = str(store.path)
+        self.where: str = str(store.path)
         self._db: sqlite3.Connection | None = None
 
     def __enter__(self) -> SqliteReader:
@@ -211,7 +211,7 @@ class SqliteReader(StoreReader):
 class RedisReader(StoreReader):
     def __init__(self, store: RedisPersistence):
         self._store = store
-        self.where = store._where
+        self.where: str = store._where
 
     def __enter__(self) -> RedisReader:
         store = self._store
@@ -225,7 +225,7 @@ class RedisReader(StoreReader):
             held = store._held_of({name.decode(): value for name, value in meta.items()}, has_objects=True)
             outcomes = {session: value.split() for session, value in sessions.items()}
             types = store._types(store._open_line())
-            self.content = Content(
+            self.content: Content = Content(
                 FORMAT,
                 bytes.fromhex(meta.get(b"history", b"").decode()),
                 held.epoch,

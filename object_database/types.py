@@ -56,7 +56,8 @@ __all__ = [
 
 FrozenDict = _core.FrozenDict  # what fields of dicts are read as
 
-_Class = TypeVar("_Class", bound=type)
+_Class = TypeVar("_Class", bound=type[Any])
+_T = TypeVar("_T")
 _PARTS = (types_enums, types_foreign, types_native)
 
 
@@ -91,9 +92,9 @@ def register_record(cls: _Class) -> _Class:
 
 
 def register_codec(
-    type: type,  # noqa: A002
-    encode: Callable[[Any], Any],
-    decode: Callable[[Any], Any],
+    type: type[_T],  # noqa: A002
+    encode: Callable[[_T], object],
+    decode: Callable[[Any], _T],
     name: str | None = None,
 ) -> None:
     """Let `object` fields hold objects of a class of any kind.
