@@ -1,6 +1,7 @@
-"""Runs mypy --strict and pyright in strict mode over the programs of this folder, each once, both at the same time.
+"""Runs mypy --strict and pyright in strict mode over the programs of this folder and the code of the howto on type checking.
 
-They run in this folder, so that they find the package as they do for users: installed, and not as a folder beside the program.
+Each runs once, both at the same time, and in this folder, so that they find the package as they do for users: installed, and
+not as a folder beside the program.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from tests.docs.test_documents import NOT_RUN, code_of
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PROGRAMS = sorted((HERE / "programs").glob("*.py"))
 MISTAKES = sorted((HERE / "mistakes").glob("*.py"))
 
-MYPY = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={ROOT / '.mypy_cache' / 'typing'}"]
+HOWTO = ROOT / "docs" / "howto" / "check_types.md"
+
+# Without a cache, which would tell of a file where an earlier run had it.
+MYPY = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={os.devnull}"]
 PYRIGHT = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
 TIMEOUT_S = 120  # of a machine that does other things too; alone they take a few seconds
 
@@ -61,12 +67,28 @@ def complaints_of_pyright(out: str) -> Complaints:
     return found
 
 
-def check_all() -> dict[str, Complaints]:
-    """What each checker complains about."""
-    files = [path.relative_to(HERE).as_posix() for path in (*PROGRAMS, *MISTAKES)]
+def code_of_howto() -> str:
+    """All of its code, also that which is not run: that has the mistakes."""
+    return code_of(HOWTO.read_text(encoding="utf-8").replace(NOT_RUN, ""))
+
+
+def check_all(folder: Path) -> dict[str, Complaints]:
+    """What each checker complains about.
+
+    Args:  folder: where files can be made that are needed for it.
+    """
+    howto = folder / HOWTO.with_suffix(".py").name
+    howto.write_text(code_of_howto(), encoding="utf-8")
+    files = [str(path) for path in (*PROGRAMS, *MISTAKES, howto)]
+    project = folder / "pyrightconfig.json"
+    include = [os.path.relpath(path, folder.resolve()) for path in files]  # it knows no absolute ones
+    project.write_text(json.dumps({"typeCheckingMode": "strict", "include": include}), encoding="utf-8")
     mypy = start([*MYPY, "--output=json", *files])
-    pyright = start([*PYRIGHT, "--project", str(HERE), "--outputjson"])
-    return {"mypy": complaints_of_mypy(output_of(mypy)), "pyright": complaints_of_pyright(output_of(pyright))}
+    pyright = start([*PYRIGHT, "--project", str(project), "--outputjson"])
+    found = {"mypy": complaints_of_mypy(output_of(mypy)), "pyright": complaints_of_pyright(output_of(pyright))}
+    for complaints in found.values():
+        complaints[HOWTO] = complaints.pop(howto.resolve(), {})
+    return found
 
 
 def completeness() -> Any:

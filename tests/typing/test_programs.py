@@ -10,10 +10,12 @@ import pytest
 
 from tests.typing.checkers import (
     HERE,
+    HOWTO,
     MISTAKES,
     PROGRAMS,
     Complaints,
     check_all,
+    code_of_howto,
     completeness,
     differences,
     expected_lines,
@@ -25,8 +27,8 @@ COMPLETENESS_MIN = 1.0  # of the public names; it goes up only
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Complaints]:
-    return check_all()
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Complaints]:
+    return check_all(tmp_path_factory.mktemp("checked"))
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
@@ -38,8 +40,15 @@ def test_a_checker_complains_where_it_should_and_nowhere_else(
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_a_checker_agrees_with_the_howto(checker: str, found: dict[str, Complaints]) -> None:
+    code = code_of_howto()
+    assert len(expected_lines(code, checker)) >= 8
+    assert differences(code, checker, found[checker][HOWTO]) == []
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_a_checker_complains_about_these_files_only(checker: str, found: dict[str, Complaints]) -> None:
-    assert set(found[checker]) <= {*PROGRAMS, *MISTAKES}
+    assert set(found[checker]) <= {*PROGRAMS, *MISTAKES, HOWTO}
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)

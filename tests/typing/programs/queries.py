@@ -56,6 +56,10 @@ def only(view: View, t: type[T]) -> T:
     return view.get(t)
 
 
+def everything(t: type[T]) -> tuple[T, ...]:
+    return t.lookupAll()
+
+
 def feed(db: DatabaseConnection) -> None:
     @db.transactional
     def one(animal: Animal, amount: float = 1.0) -> float:
@@ -107,6 +111,7 @@ def main() -> None:
             assert_type(view.db(), DatabaseConnection)
             assert names(view) == ["pig"]
             assert only(view, Cow).weight == 501.0
+            assert [cow.milk for cow in everything(Cow)] == [12.0]
             assert view.find(Animal, name="hen") is None
             pig = view.get(Animal, name="pig")
 
