@@ -13,10 +13,17 @@ constexpr uint64_t kSignBit = uint64_t{1} << 63;
 
 int bytes_needed(uint64_t magnitude) { return (std::bit_width(magnitude) + 7) / 8; }
 
-void put_big_endian(Bytes& out, uint64_t value, int size) {
-  char buffer[8];
-  for (int i = 0; i < size; ++i) buffer[i] = static_cast<char>(value >> (8 * (size - 1 - i)));
-  out.append(buffer, static_cast<size_t>(size));
+/// Its own inverse.
+uint64_t as_big_endian(uint64_t value) {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
+}
+
+/// A kind and the last `size` bytes of a number, put at once: most of the time goes into growing the string.
+void put_number(Bytes& out, int kind, uint64_t value, int size) {
+  char buffer[9] = {static_cast<char>(kind)};
+  uint64_t bytes = size == 0 ? 0 : as_big_endian(value << (64 - 8 * size));
+  std::memcpy(buffer + 1, &bytes, 8);
+  out.append(buffer, 1 + static_cast<size_t>(size));
 }
 
 /// Negative floats are complemented, others get the sign bit set: then byte order is numeric order, NaN last.
@@ -33,8 +40,7 @@ double from_ordered_bits(uint64_t bits) {
 }
 
 void put_biased(Bytes& out, uint8_t kind, int64_t value) {
-  out.push_back(static_cast<char>(kind));
-  put_big_endian(out, static_cast<uint64_t>(value) ^ kSignBit, 8);
+  put_number(out, kind, static_cast<uint64_t>(value) ^ kSignBit, 8);
 }
 
 void put_text(Bytes& out, uint8_t kind, BytesView text, Mode mode) {
@@ -69,20 +75,15 @@ void put_bool(Bytes& out, bool value) { out.push_back(static_cast<char>(value ? 
 void put_int(Bytes& out, int64_t value) {
   uint64_t magnitude = static_cast<uint64_t>(value < 0 ? ~value : value);
   int size = bytes_needed(magnitude);
-  out.push_back(static_cast<char>(value < 0 ? 0x7f - size : 0x80 + size));
-  put_big_endian(out, static_cast<uint64_t>(value), size);
+  put_number(out, value < 0 ? 0x7f - size : 0x80 + size, static_cast<uint64_t>(value), size);
 }
 
 void put_unsigned(Bytes& out, uint64_t value) {
   int size = bytes_needed(value);
-  out.push_back(static_cast<char>(kind::kIntZero + size));
-  put_big_endian(out, value, size);
+  put_number(out, kind::kIntZero + size, value, size);
 }
 
-void put_float(Bytes& out, double value, Mode mode) {
-  out.push_back(static_cast<char>(kind::kFloat));
-  put_big_endian(out, ordered_bits(value, mode), 8);
-}
+void put_float(Bytes& out, double value, Mode mode) { put_number(out, kind::kFloat, ordered_bits(value, mode), 8); }
 
 void put_str(Bytes& out, BytesView utf8, Mode mode) { put_text(out, kind::kStr, utf8, mode); }
 
@@ -101,15 +102,9 @@ void put_datetime_aware(Bytes& out, int64_t us, int64_t offset_us) {
 
 void put_datetime_naive(Bytes& out, int64_t us) { put_biased(out, kind::kDatetimeNaive, us); }
 
-void put_date(Bytes& out, int32_t days) {
-  out.push_back(static_cast<char>(kind::kDate));
-  put_big_endian(out, static_cast<uint32_t>(days) ^ 0x80000000u, 4);
-}
+void put_date(Bytes& out, int32_t days) { put_number(out, kind::kDate, static_cast<uint32_t>(days) ^ 0x80000000u, 4); }
 
-void put_time(Bytes& out, int64_t us) {
-  out.push_back(static_cast<char>(kind::kTime));
-  put_big_endian(out, static_cast<uint64_t>(us), 8);
-}
+void put_time(Bytes& out, int64_t us) { put_number(out, kind::kTime, static_cast<uint64_t>(us), 8); }
 
 void put_timedelta(Bytes& out, int64_t us) { put_biased(out, kind::kTimedelta, us); }
 
@@ -202,9 +197,11 @@ uint64_t Reader::unsigned_integer() {
 }
 
 uint64_t Reader::big_endian(size_t size) {
+  BytesView taken = take(size);
+  if (taken.empty()) return 0;
   uint64_t bits = 0;
-  for (char c : take(size)) bits = bits << 8 | static_cast<uint8_t>(c);
-  return bits;
+  std::memcpy(&bits, taken.data(), taken.size());
+  return as_big_endian(bits) >> (64 - 8 * taken.size());
 }
 
 int64_t Reader::biased(size_t size) {

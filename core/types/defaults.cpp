@@ -7,11 +7,18 @@ namespace odb {
 using Kind = TypeDescriptor::Kind;
 
 bool Defaults::put(Bytes& out, Placed at) {
-  if (steps_left_ == 0 || out.size() > limits::kDescriptorBytesMax) {
+  if (steps_left_ == 0 || levels_ == kLevelsMax || out.size() > limits::kDescriptorBytesMax) {
     steps_left_ = 0;
     return false;
   }
   --steps_left_;
+  ++levels_;
+  bool is_put = put_kind(out, at);
+  --levels_;
+  return is_put;
+}
+
+bool Defaults::put_kind(Bytes& out, Placed at) {
   const TypeDescriptor& type = *at.type;
   switch (type.kind()) {
     case Kind::kDatetime:

@@ -19,6 +19,7 @@ class Defaults {
   bool is_given_up() const { return steps_left_ == 0; }
 
  private:
+  bool put_kind(Bytes& out, Placed at);
   bool put_items(Bytes& out, Placed at);
   bool have_all(const std::vector<TypeDescriptor::Field>& fields, const Scope* scope);
   bool fill(TypeDescriptor& type, const Scope* scope);
@@ -26,7 +27,9 @@ class Defaults {
 
   static constexpr int kSteps = 1'000'000;  // milliseconds; a descriptor of the greatest length has some 10,000 nodes
   int steps_left_ = kSteps;
-  int depth_ = 0;
+  static constexpr int kLevelsMax = 4 * limits::kValueDepthMax;  // an `again` leads out, and in again elsewhere
+  int levels_ = 0;
+  int depth_ = 0;                            ///< of tuples in what is put
   std::vector<const TypeDescriptor*> open_;  ///< binders whose default is being made: one that needs itself has none
 };
 

@@ -49,7 +49,8 @@ class Writer {
         return out;
       case Kind::kRecord:
         binders_.push_back(below(random_, 4) ? name() : "");
-        out = binders_.back() + fields(depth, true);
+        out = binders_.back();  // before what follows adds its own
+        out += fields(depth, true);
         binders_.pop_back();
         return out;
       case Kind::kAlternative:
@@ -60,7 +61,8 @@ class Writer {
         return out;
       case Kind::kForward:
         binders_.push_back(name());
-        out = binders_.back() + "," + type(depth - 1);
+        out = binders_.back() + ",";
+        out += type(depth - 1);
         binders_.pop_back();
         return out;
       case Kind::kAgain:

@@ -55,6 +55,8 @@ class Widening {
 
   // Arms against arms at every level, and through every `again`: work without end for a descriptor made for that.
   size_t steps_left_ = 200'000;
+  // Recursive types whose circles differ in length meet again after the product of those lengths: a long way down the stack.
+  static constexpr size_t kPairsOpenMax = 4 * limits::kValueDepthMax;
   /// Pairs of records, alternatives and forwards that are being compared: where they meet again, they agree if all else does.
   std::vector<std::pair<const TypeDescriptor*, const TypeDescriptor*>> open_;
 };
@@ -85,6 +87,7 @@ bool Widening::widens(Placed narrow, Placed wide) {
   if (!narrow.type || !wide.type) return false;
   std::pair<const TypeDescriptor*, const TypeDescriptor*> pair{narrow.type, wide.type};
   if (std::ranges::find(open_, pair) != open_.end()) return true;
+  if (open_.size() == kPairsOpenMax) return false;
   open_.push_back(pair);
   bool is_wider = false;
   if (narrow.type->kind() == Kind::kOneOf) {

@@ -1,0 +1,228 @@
+"""Fields of any value (D33): a closed set, what programs register, and pickles where both ends want them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import pytest
+
+from object_database import DatabaseConnection, Indexed, Schema
+from object_database.errors import SchemaError, SchemaMismatchError, ValueTypeError
+from object_database.server import Server
+from object_database.types import Alternative, FrozenDict, register_codec, register_record
+from tests.conftest import TOKEN
+
+pytestmark = pytest.mark.sanitizer
+
+schema = Schema("anything")
+
+
+@register_record
+class Pair(NamedTuple):
+    left: object
+    right: int = 0
+
+
+@register_record
+@dataclass(frozen=True)
+class Spot:
+    x: int
+    y: float = 0.5
+
+
+Shape = register_record(Alternative("Shape", Circle={"r": float}, Empty={}))
+
+
+class Stranger(NamedTuple):
+    x: int
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Plain:
+    def __init__(self, number: int):
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plain) and other.number == self.number
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+register_codec(Fraction, lambda it: (it.numerator, it.denominator), lambda pair: Fraction(*pair))
+
+
+@schema.define
+class Box:
+    it: object
+    key: Indexed[object]
+
+
+MOMENT = dt.datetime(2024, 1, 31, 12, 30, 15, 999999, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
+VALUES: list[tuple[Any, Any]] = [
+    *((value, value) for value in (None, True, 5, -1.5, "text", b"raw", MOMENT, MOMENT.date(), MOMENT.time())),
+    *((value, value) for value in (dt.timedelta(days=-1, seconds=5), Decimal("1.50"), uuid.UUID(int=77))),
+    ([1, "a", [None]], (1, "a", (None,))),
+    ({"b": 1, 2: ["x"]}, FrozenDict({2: ("x",), "b": 1})),
+    ({1, "a"}, frozenset({1, "a"})),
+    (Pair([1], 2), Pair((1,), 2)),
+    (Pair(Pair(1)), Pair(Pair(1))),
+    (Spot(1), Spot(1)),
+    (Shape.Circle(r=2), Shape.Circle(r=2.0)),
+    (Shape.Empty(), Shape.Empty()),
+    (Fraction(1, 3), Fraction(1, 3)),
+    ([Fraction(1, 3)], (Fraction(1, 3),)),
+]
+
+
+@pytest.mark.parametrize(("given", "read"), VALUES, ids=[repr(value)[:40] for value, _ in VALUES])
+def test_an_object_field_gives_what_it_was_given_as_values(db: DatabaseConnection, given: Any, read: Any) -> None:
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        box = Box(it=given, key=given)
+    with db.view():
+        assert (box.it, type(box.it)) == (read, type(read))
+        assert Box.lookupAll(key=given) == (box,)
+
+
+def test_an_object_field_holds_objects_of_the_database(db: DatabaseConnection) -> None:
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        first = Box()
+        second = Box(it=[first, {"a": first}], key=first)
+    with db.view():
+        assert first.it is None
+        assert second.it == (first, {"a": first})
+        assert Box.lookupAll(key=first) == (second,)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Colour.RED, "Colour was given, and an object field holds no Enum members"),
+        (Stranger(1), r"Stranger was given, and an object field cannot hold it: register_record\(Stranger\)"),
+        (Plain(1), r"register_codec\(Plain, ...\) makes it known"),
+        ([Plain(1)], r"anything\.Box\.it\[0\]: Plain was given"),
+        ({"a": Plain(1)}, r"anything\.Box\.it\['a'\]: Plain was given"),
+        (Plain, r"anything\.Box\.it: type was given"),
+        (1 << 63, "does not fit into 64 bits"),
+        (object(), "object was given"),
+        (iter([1]), "list_iterator was given"),
+    ],
+)
+def test_what_an_object_field_does_not_hold_is_refused(db: DatabaseConnection, value: Any, words: str) -> None:
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        with pytest.raises((ValueTypeError, OverflowError), match=words):
+            Box(it=value)
+
+
+def test_pickles_need_a_word_from_who_writes_and_from_who_reads(
+    server: Server, connect_db: Callable[[], DatabaseConnection]
+) -> None:
+    careful, trusting = connect_db(), server.connect(TOKEN, allow_pickle=True)
+    careful.subscribeToSchema(schema)
+    trusting.subscribeToSchema(schema)
+    with trusting.transaction():
+        box = Box(it=[Plain(5), 1])
+    with trusting.view():
+        assert box.it == (Plain(5), 1)
+        assert box.it is not box.it  # whoever has it may change it
+        box.it[0].number = 6
+        assert box.it[0].number == 5
+    careful.waitForCondition(lambda: Box.lookupAny() is not None, 10)
+    with careful.view():
+        with pytest.raises(SchemaMismatchError, match=r"anything\.Box\.it: .*it is a pickle.*allow_pickle=True"):
+            _ = box.it
+        assert box.key is None
+    with careful.transaction(), pytest.raises(ValueTypeError):
+        box.it = Plain(7)
+    trusting.disconnect()
+
+
+def test_a_pickle_is_no_key(server: Server) -> None:
+    db = server.connect(TOKEN, allow_pickle=True)
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        box = Box(key=5)
+        for work in (lambda: Box(key=Plain(1)), lambda: setattr(box, "key", (1, Plain(1)))):
+            with pytest.raises(ValueTypeError, match=r"anything\.Box\.key: a pickle cannot be an index key"):
+                work()
+        with pytest.raises(ValueTypeError, match="a pickle cannot be an index key"):
+            Box.lookupAll(key=Plain(1))
+        assert box.key == 5
+    db.disconnect()
+
+
+def test_what_a_codec_makes_is_read_anew_every_time(db: DatabaseConnection) -> None:
+    class Counter:
+        def __init__(self, count: int):
+            self.count = count
+
+    register_codec(Counter, lambda it: it.count, Counter, name="test.Counter")
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        box = Box(it=Counter(5))
+    with db.view():
+        box.it.count += 1
+        assert box.it.count == 5
+
+
+def test_codecs_may_fail_and_may_nest(db: DatabaseConnection) -> None:
+    class Fails:
+        pass
+
+    class Chain:
+        pass
+
+    def fail(_: Any) -> Any:
+        raise LookupError("mine")
+
+    register_codec(Fails, fail, fail, name="test.Fails")
+    register_codec(Chain, lambda it: it, fail, name="test.Chain")
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        with pytest.raises(LookupError, match="mine"):
+            Box(it=Fails())
+        with pytest.raises(ValueTypeError, match="nests at most 64 deep"):
+            Box(it=Chain())
+
+
+def test_registrations_that_cannot_be_meant_so_are_refused() -> None:
+    with pytest.raises(SchemaError, match="is registered already"):
+        register_codec(Plain, repr, eval, name="fractions.Fraction")
+    with pytest.raises(SchemaError, match="as it is"):
+        register_codec(dict, repr, eval)
+    with pytest.raises(SchemaError):
+        register_record(int)
+    with pytest.raises(ValueTypeError, match="two functions"):
+        register_codec(Plain, None, eval)  # type: ignore[arg-type]
+
+
+def test_a_value_of_a_record_or_codec_that_is_not_known_here_is_told(db: DatabaseConnection) -> None:
+    anonymous, other = Schema("unknowns"), Schema("unknowns")
+
+    def body(kind: Any) -> type:
+        return type("Thing", (), {"__annotations__": {"it": kind}})
+
+    del other
+    Later = NamedTuple("Later", [("x", int)])
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        with pytest.raises(ValueTypeError, match="register_record"):
+            Box(it=Later(1))
+    anonymous.define(body(Later))  # a definition that names it makes it known
+    with db.transaction():
+        box = Box(it=Later(1))
+    with db.view():
+        assert box.it == Later(1)
+        assert type(box.it) is Later
