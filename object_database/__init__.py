@@ -8,12 +8,12 @@ from object_database._version import __version__
 
 try:
     from . import _core as _core
-except ImportError as error:  # pragma: no cover - only in a broken installation
+except ImportError as _error:  # pragma: no cover - only in a broken installation
     raise ImportError(
-        f"the compiled core of object_database is missing or does not load ({error}). "
+        f"the compiled core of object_database is missing or does not load ({_error}). "
         "In a checkout: pip install -e . (a checkout hides an installed package, so it needs its own core); "
         "it takes a C++20 compiler and the OpenSSL headers (Debian, Ubuntu: apt-get install g++ libssl-dev)."
-    ) from error
+    ) from _error
 
 from object_database.core_schema import core_schema
 from object_database.database_connection import DatabaseConnection

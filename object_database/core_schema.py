@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from object_database.errors import InvalidArgumentError
-from object_database.schema import Schema
+from object_database.schema import Object, Schema
 
-__all__ = ["core_schema"]
+__all__ = ["Connection", "core_schema"]
 
-core_schema = Schema("core")
+core_schema: Schema = Schema("core")
 
 
-@core_schema.define
-class Connection:
+class Connection(Object, schema=core_schema):
+    """A connection to the server, while it lives."""
+
     heartbeats_suspended: bool
 
     def __init__(self, *args: Any, **fields: Any):

@@ -12,10 +12,10 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, overload
 
 from object_database import _core
-from object_database.core_schema import core_schema
+from object_database.core_schema import Connection
 from object_database.dispatcher import Dispatcher, TransactionResult
 from object_database.errors import (
     ConnectionStateError,
@@ -25,13 +25,21 @@ from object_database.errors import (
     LookupTypeError,
     SchemaError,
 )
-from object_database.schema import Schema
+from object_database.schema import IndexId, ObjectFieldId, Schema
 from object_database.view import retrying
 
-__all__ = ["DatabaseConnection", "Everything", "TransactionResult"]
+__all__ = ["DatabaseConnection", "Everything", "TransactionHandler", "TransactionResult"]
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # known to every type checker; nothing to install
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+# What registerOnTransactionHandler takes: (writes, set_adds, set_removes, tid).
+TransactionHandler: TypeAlias = Callable[
+    [dict[ObjectFieldId, bytes | None], dict[IndexId, tuple[int, ...]], dict[IndexId, tuple[int, ...]], int], object
+]
 
 _LONG_S = 3600.0
 _FOR_EVER_S = 1e9
@@ -48,10 +56,10 @@ def _seconds(timeout: float | None) -> float:
     return -1.0 if timeout is None else max(0.0, float(timeout))
 
 
-def _schema_of(t: type) -> Schema:
+def _schema_of(t: type[Any]) -> Schema:
     if not _core.is_database_type(t):
         raise SchemaError(f"{t!r} is not a type of a schema")
-    schema: Schema = t.__schema__  # type: ignore[attr-defined]
+    schema: Schema = t.__schema__
     return schema
 
 
@@ -100,7 +108,7 @@ class DatabaseConnection(_core.Connection):
         self._allow_pickle = bool(allow_pickle)
         self._auth_token = auth_token
 
-    def __enter__(self) -> DatabaseConnection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -113,15 +121,15 @@ class DatabaseConnection(_core.Connection):
         return f"<DatabaseConnection {state}{where}, transaction {self._transaction_id()}>"
 
     @property
-    def connectionObject(self) -> Any:
+    def connectionObject(self) -> Connection | None:
         """The core.Connection object of this connection: the server made it, and it vanishes with the connection, so
         that others who refer to it can tell. None once disconnected."""
-        return None if self._closed_reason() is not None else core_schema.Connection.fromIdentity(self._identity())
+        return None if self._closed_reason() is not None else Connection.fromIdentity(self._identity())
 
     # What programs for the reference ask a connection: it is initialized when they get it, and pickles nothing.
-    initialized = threading.Event()
+    initialized: threading.Event = threading.Event()
     initialized.set()
-    serializationContext = None
+    serializationContext: None = None
 
     @property
     def disconnected(self) -> EndEvent:
@@ -162,7 +170,7 @@ class DatabaseConnection(_core.Connection):
         *schemas: Schema,
         block: bool = True,
         lazySubscription: bool | None = None,
-        excluding: Iterable[type] = (),
+        excluding: Iterable[type[Any]] = (),
         timeout: float | None = None,
     ) -> tuple[CompletionEvent, ...]:
         """Load every type of the given schemas and keep them up to date.
@@ -180,7 +188,7 @@ class DatabaseConnection(_core.Connection):
 
     def subscribeToType(
         self,
-        t: type,
+        t: type[Any],
         block: bool = True,
         lazySubscription: bool | None = None,
         timeout: float | None = None,
@@ -189,14 +197,16 @@ class DatabaseConnection(_core.Connection):
         self.addSchema(_schema_of(t), timeout=timeout)
         return self._subscribe_to([t], block, timeout)
 
-    def subscribeToNone(self, t: type, block: bool = True, timeout: float | None = None) -> tuple[CompletionEvent, ...]:
+    def subscribeToNone(
+        self, t: type[Any], block: bool = True, timeout: float | None = None
+    ) -> tuple[CompletionEvent, ...]:
         """Work with a type without loading it: the objects that this connection creates are seen, no others."""
         self.addSchema(_schema_of(t), timeout=timeout)
         return self._waited([self._subscribe(t, False)], block, timeout)
 
     def subscribeToIndex(
         self,
-        t: type,
+        t: type[Any],
         block: bool = True,
         lazySubscription: bool | None = None,
         timeout: float | None = None,
@@ -228,7 +238,7 @@ class DatabaseConnection(_core.Connection):
         Args:    objects: handles, of one type or several.  block, timeout: as in subscribeToSchema.
         Raises:  SubscribeTimeoutError, DisconnectedException.
         """
-        by_type: dict[type, list[Any]] = {}
+        by_type: dict[type[Any], list[Any]] = {}
         for handle in objects:
             by_type.setdefault(type(handle), []).append(handle)
         for t in by_type:
@@ -240,7 +250,7 @@ class DatabaseConnection(_core.Connection):
         ]
         return self._waited(subscriptions, block, timeout)
 
-    def subscribe(self, *wanted: Schema | type, timeout: float | None = None, **index: Any) -> None:
+    def subscribe(self, *wanted: Schema | type[Any], timeout: float | None = None, **index: Any) -> None:
         """Load what a program works with, and keep it up to date; returns when it is here.
 
         Args:    wanted: schemas and types; with `index`, one type.
@@ -286,11 +296,11 @@ class DatabaseConnection(_core.Connection):
         """Load one object and keep it up to date. Raises SchemaNotAddedError, DisconnectedException."""
         self.subscribeToObject(self._type_named(f"{schemaName}.{typeName}").fromIdentity(identity))
 
-    def isSubscribedToIndex(self, t: type, lazy: bool = False, **index: Any) -> bool:
+    def isSubscribedToIndex(self, t: type[Any], lazy: bool = False, **index: Any) -> bool:
         """Whether lookups of these index values see everything. `lazy`: for programs written for the reference."""
         return all(self._is_subscribed_to_key(t, *key) for key in index.items())
 
-    def isSubscribedToType(self, t: type) -> bool:
+    def isSubscribedToType(self, t: type[Any]) -> bool:
         """Whether every object of the type is here."""
         return bool(self._is_subscribed(t))
 
@@ -298,7 +308,7 @@ class DatabaseConnection(_core.Connection):
         """Whether every object of every type of the schema is here."""
         return all(self._is_subscribed(t) for t in schema._database_types())
 
-    def _subscribe_to(self, wanted: list[type], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
+    def _subscribe_to(self, wanted: list[type[Any]], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
         return self._waited([self._subscribe(t, True) for t in wanted if not self._is_subscribed(t)], block, timeout)
 
     def _waited(self, subscriptions: list[Any], block: bool, timeout: float | None) -> tuple[CompletionEvent, ...]:
@@ -365,7 +375,7 @@ class DatabaseConnection(_core.Connection):
         own: Dispatcher | None = self.__dict__.get("_own_dispatcher")
         return own if own is not None else self.__dict__.setdefault("_own_dispatcher", Dispatcher(self))
 
-    def registerOnTransactionHandler(self, handler: Callable[..., object]) -> None:
+    def registerOnTransactionHandler(self, handler: TransactionHandler) -> None:
         """Have handler(writes, set_adds, set_removes, tid) called for every transaction that changes what is here.
 
         It is called on one thread of this connection, in order, when views see the change: a view opened in it is at
@@ -383,7 +393,7 @@ class DatabaseConnection(_core.Connection):
             raise DisconnectedException(reason)
         self._dispatcher.add_handler(handler)
 
-    def dropTransactionHandler(self, handler: Callable[..., object]) -> None:
+    def dropTransactionHandler(self, handler: TransactionHandler) -> None:
         """Do not call a handler any more; nothing when it is not registered. It may be running just now."""
         self._dispatcher.drop_handler(handler)
 
@@ -415,7 +425,7 @@ class DatabaseConnection(_core.Connection):
         self._flush(_seconds(timeout))
 
     def waitForCondition(
-        self, cond: Callable[[], Any], timeout: float | None = None, maxSleepTime: float | None = None
+        self, cond: Callable[[], object], timeout: float | None = None, maxSleepTime: float | None = None
     ) -> bool:
         """Wait until a condition holds, looking again whenever something new has arrived.
 
@@ -459,7 +469,7 @@ class DatabaseConnection(_core.Connection):
         """The last transaction of the server that this connection knows of."""
         return int(self._transaction_id())
 
-    def currentTransactionIdForType(self, t: type) -> int:
+    def currentTransactionIdForType(self, t: type[Any]) -> int:
         """The last transaction that this connection knows to have changed objects of a type; 0 when there was none."""
         return int(self._touched_at(t))
 

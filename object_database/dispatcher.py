@@ -57,10 +57,10 @@ class TransactionResult:
     __slots__ = ("error", "key", "kind", "traceback")
 
     def __init__(self, kind: str, *, key: Any = None, traceback: str = "", error: BaseException | None = None):
-        self.kind = kind
-        self.key = key
-        self.traceback = traceback
-        self.error = error
+        self.kind: str = kind
+        self.key: Any = key
+        self.traceback: str = traceback
+        self.error: BaseException | None = error
 
     @classmethod
     def Success(cls) -> TransactionResult:
@@ -128,7 +128,8 @@ class Dispatcher:
             with self._lock:
                 self.start()
                 self._handlers = [*self._handlers, handler]
-                self._kept = connection = self._connection()
+                connection: Any = self._connection()
+                self._kept = connection
                 is_first = len(self._handlers) == 1
             if is_first:
                 try:
@@ -224,8 +225,9 @@ class Dispatcher:
         if kind == "commit":
             token, outcome = about
             with self._lock:
-                callback, connection = self._callbacks.pop(token, (None, None))
-            if callback is not None:
+                expected = self._callbacks.pop(token, None)
+            if expected is not None:
+                callback, connection = expected
                 self._call(callback, TransactionResult.of(_core.commit_error(connection, outcome)))
         elif kind == "changes":
             handlers, connection = self._handlers, self._kept

@@ -80,25 +80,25 @@ class InternalError(ObjectDatabaseError):
 class DisconnectedException(ObjectDatabaseError, ConnectionError):
     """The connection is gone; a commit that was under way may or may not have been carried out."""
 
-    hint = "connect again and subscribe again; handles stay valid"
+    hint: str | None = "connect again and subscribe again; handles stay valid"
 
 
 class AuthenticationError(ObjectDatabaseError, PermissionError):
     """The token was refused, or somebody in the middle does not know it."""
 
-    hint = "use the token that the server was started with"
+    hint: str | None = "use the token that the server was started with"
 
 
 class ProtocolError(DisconnectedException):
     """The server sent something that the protocol does not allow."""
 
-    hint = "the peer is not a server of this package, or one of the two has a bug"
+    hint: str | None = "the peer is not a server of this package, or one of the two has a bug"
 
 
 class ProtocolVersionError(ObjectDatabaseError, ConnectionError):
     """Client and server have no version of the protocol in common."""
 
-    hint = "install the same release on both sides"
+    hint: str | None = "install the same release on both sides"
 
 
 class ServerError(ObjectDatabaseError):
@@ -148,7 +148,7 @@ class SchemaError(ObjectDatabaseError, TypeError, AssertionError):
 class SchemaNotAddedError(SchemaError):
     """The connection does not know the type yet."""
 
-    hint = "call db.addSchema(schema) or db.subscribeToSchema(schema)"
+    hint: str | None = "call db.addSchema(schema) or db.subscribeToSchema(schema)"
 
 
 class SchemaMismatchError(ObjectDatabaseError):
@@ -161,13 +161,13 @@ class SchemaMismatchError(ObjectDatabaseError):
 class NoViewError(ObjectDatabaseError, TypeError):
     """Objects were read outside of a view or transaction."""
 
-    hint = "with db.view(): ..."
+    hint: str | None = "with db.view(): ..."
 
 
 class NoTransactionError(ObjectDatabaseError, TypeError):
     """Objects were created, written or deleted outside of a transaction."""
 
-    hint = "with db.transaction(): ..."
+    hint: str | None = "with db.transaction(): ..."
 
 
 class ViewStateError(ObjectDatabaseError):
@@ -177,14 +177,14 @@ class ViewStateError(ObjectDatabaseError):
 class SnapshotTooOldError(ObjectDatabaseError):
     """A view of a version that is no longer kept."""
 
-    hint = "only versions that a view holds open, and the latest one, are kept"
+    hint: str | None = "only versions that a view holds open, and the latest one, are kept"
 
 
 # AssertionError: what the reference's view(tid) raised.
 class FutureTransactionError(ObjectDatabaseError, AssertionError):
     """A view of a transaction that has not arrived here."""
 
-    hint = "db.waitForTransactionId(tid) waits for it"
+    hint: str | None = "db.waitForTransactionId(tid) waits for it"
 
 
 class BlockingCallError(ObjectDatabaseError, RuntimeError):
@@ -220,13 +220,14 @@ class ObjectDoesntExistException(ObjectDatabaseError):
     def __init__(self, obj: Any, message: str | None = None):
         name = getattr(type(obj), "__name__", "object")
         super().__init__(message or f"{name}({getattr(obj, '_identity', 0)}) does not exist in this view")
-        self.obj = self.key = obj
+        self.obj: Any = obj
+        self.key: Any = obj
 
 
 class NotSubscribedError(ObjectDoesntExistException):
     """The answer lies outside of what this connection is subscribed to, so it is not known here."""
 
-    hint = "subscribe to the type, then open a new view"
+    hint: str | None = "subscribe to the type, then open a new view"
 
     def __init__(self, obj: Any):
         if isinstance(obj, str):
@@ -261,8 +262,8 @@ class RevisionConflictException(ObjectDatabaseError):
         won_by: identity of the connection that made it; 0 when it is not known any more.
     """
 
-    retryable = True
-    hint = "run the transaction again"
+    retryable: bool = True
+    hint: str | None = "run the transaction again"
 
     def __init__(
         self,
@@ -275,8 +276,8 @@ class RevisionConflictException(ObjectDatabaseError):
         won_by: int = 0,
     ):
         super().__init__(message if message is not None else f"conflict on {key}")
-        self.key = key
-        self.fieldDef = fieldDef
+        self.key: Any = key
+        self.fieldDef: Any = fieldDef
         self.as_of = as_of
         self.written_at = written_at
         self.won_by = won_by
@@ -289,7 +290,7 @@ class TransactionTooOldError(RevisionConflictException):
 class TransactionTooLargeError(ObjectDatabaseError):
     """A transaction over the limits of the server."""
 
-    hint = "split it into smaller ones"
+    hint: str | None = "split it into smaller ones"
 
 
 class UniqueViolationError(ObjectDatabaseError):
@@ -300,12 +301,12 @@ class UniqueViolationError(ObjectDatabaseError):
     Attributes: key: a Conflict, kind "unique", with the index as its member.  obj: handle of the other object.
     """
 
-    hint = "look the value up first, in the same transaction, and use the object that is found"
+    hint: str | None = "look the value up first, in the same transaction, and use the object that is found"
 
     def __init__(self, key: Any = None, *, message: str | None = None):
         super().__init__(message if message is not None else f"a value is not unique: {key}")
-        self.key = key
-        self.obj = getattr(key, "obj", None)
+        self.key: Any = key
+        self.obj: Any = getattr(key, "obj", None)
 
 
 # ---- stores; what a server may do after each is told in object_database/persistence_interface.py
@@ -326,25 +327,27 @@ class StoreInUseError(StoreError):
             f"{where} belongs to a server that runs on {host}, process {pid}, since {since}: stop that one first; "
             "or take the store from it with --take-over (take_over=True), which ends its service"
         )
-        self.host, self.pid, self.since = host, pid, since
+        self.host: str = host
+        self.pid: int = pid
+        self.since: str = since
 
 
 class FencedError(StoreError):
     """Another server has taken the store over; nothing was done, and this one can write no more."""
 
-    hint = "stop this server: the other one goes on with its objects"
+    hint: str | None = "stop this server: the other one goes on with its objects"
 
 
 class StoreFullError(StoreError):
     """The store takes no writes now: out of disk or memory, or read-only. Nothing was done; later groups may succeed."""
 
-    hint = "make room in the store; the server goes on and serves reads"
+    hint: str | None = "make room in the store; the server goes on and serves reads"
 
 
 class StoreUnavailableError(StoreError):
     """The store did not answer within its bound: what was asked may or may not have been done; last_tid() tells."""
 
-    hint = "bring the store back, then start the server again"
+    hint: str | None = "bring the store back, then start the server again"
 
 
 class StoreBehindError(StoreError):
@@ -353,13 +356,14 @@ class StoreBehindError(StoreError):
     Attributes: acknowledged: last transaction id that the store had confirmed.  found: the last one that it holds now.
     """
 
-    hint = "bring back the lost content from a replica or a backup, then start the server again"
+    hint: str | None = "bring back the lost content from a replica or a backup, then start the server again"
 
     def __init__(self, where: str, acknowledged: int, found: int):
         super().__init__(
             f"{where} has lost what it had acknowledged: it confirmed transaction {acknowledged} and now ends at {found}"
         )
-        self.acknowledged, self.found = acknowledged, found
+        self.acknowledged: int = acknowledged
+        self.found: int = found
 
 
 class StoreMovedError(StoreError):
@@ -373,7 +377,7 @@ class StoreFormatError(StoreError):
 class StoreCorruptError(StoreError):
     """The content of the store is damaged, or somebody else changed it."""
 
-    hint = "restore a backup; keep the damaged store for a look at what happened"
+    hint: str | None = "restore a backup; keep the damaged store for a look at what happened"
 
 
 class InvalidArgumentError(ObjectDatabaseError, ValueError):

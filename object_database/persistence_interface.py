@@ -238,7 +238,7 @@ class BatchSize:
         if rows_max < 1:
             raise InvalidArgumentError(f"a batch holds at least 1 row; rows_max={rows_max} was given")
         self._rows_max = rows_max
-        self.rows = min(rows_max, 100)  # the first batch tells how large they are
+        self.rows: int = min(rows_max, 100)  # the first batch tells how large they are
 
     def saw(self, rows: int, size: int) -> None:
         if rows:

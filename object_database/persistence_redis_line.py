@@ -57,7 +57,7 @@ class Line:
         self._where = where
         self._redis = redis_module()
         self._connection = make_connection()
-        self.is_up = False
+        self.is_up: bool = False
 
     def ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
         return self.ask_packed([pack(*command) for command in commands], len(commands))

@@ -99,7 +99,7 @@ class SqlitePersistence(Persistence):
             given = Path(os.fsdecode(path)).absolute()
         except TypeError:
             raise InvalidArgumentError(f"path is that of a file or a directory; {path!r} was given") from None
-        self.path = given / FILE_NAME if given.is_dir() else given
+        self.path: Path = given / FILE_NAME if given.is_dir() else given
         self._busy_s = busy_s
         self._db: sqlite3.Connection | None = None
         self._opened = Held(0, "", 0)

@@ -61,23 +61,29 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-_Class = TypeVar("_Class", bound=type)
+_Class = TypeVar("_Class", bound=type[Any])
 
 if TYPE_CHECKING:
+    from dataclasses import field
+    from typing import TypeAlias
+
     from typing_extensions import dataclass_transform  # known to every type checker; nothing to install
 
-    Indexed = Annotated[_T, "indexed"]
-    Unique = Annotated[_T, "unique"]
+    Indexed: TypeAlias = Annotated[_T, "indexed"]
+    Unique: TypeAlias = Annotated[_T, "unique"]
 
-    @dataclass_transform(kw_only_default=True)
+    @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
     class Object(_core.Object):
         """Base of database types in the class-statement style: `class Order(Object, schema=shop)`."""
 
-        Row: typing.ClassVar[type[tuple[Any, ...]]]
+        class Row(tuple[Any, ...]):
+            """What snapshot() gives: a NamedTuple of the values of all fields. Each type has its own."""
+
+            def __getattr__(self, name: str) -> Any: ...
 
         def __init_subclass__(cls, *, schema: Schema | None = None) -> None: ...
 
-        def snapshot(self) -> Any: ...
+        def snapshot(self) -> Row: ...
 
 else:
     from object_database.schema_fields import Indexed, Unique
@@ -92,7 +98,7 @@ def SubscribeLazilyByDefault(cls: _Class) -> _Class:
 
     The mark is kept (`T.isLazyByDefault()`); subscriptions load everything at once all the same.
     """
-    cls.__odb_is_lazy_by_default__ = True  # type: ignore[attr-defined]
+    cls.__odb_is_lazy_by_default__ = True
     return cls
 
 
@@ -200,12 +206,12 @@ class Schema:
         """The names of the fields and indexes of every type, by the type's name, sorted."""
         return {name: self.typeToDef(self._types[name]) for name in sorted(self._types)}
 
-    def typeToDef(self, t: type) -> TypeDefinition:
+    def typeToDef(self, t: type[Any]) -> TypeDefinition:
         """The names of a type's fields and indexes, sorted. A type that is not defined yet has the hidden ones only."""
         known = DEFINITIONS.get(t, Definition({}, {}, {}))
         return TypeDefinition(tuple(sorted([EXISTS, *known.fields])), tuple(sorted([EXISTS, *known.indexes])))
 
-    def getType(self, name: str) -> type | None:
+    def getType(self, name: str) -> type[Any] | None:
         """The database type of this name, or None; unlike an attribute it makes no forward reference."""
         return self._types.get(name)
 
@@ -226,7 +232,7 @@ class Schema:
         parts = tuple(known.fields[name].annotation for name in known.indexes[indexname].names)
         return parts[0] if len(parts) == 1 else types.GenericAlias(tuple, parts)
 
-    def lookupFullyQualifiedTypeByName(self, name: str) -> type | None:
+    def lookupFullyQualifiedTypeByName(self, name: str) -> type[Any] | None:
         """The type that "schema.Type" names, or None when it is not one of this schema."""
         schema, _, typename = name.rpartition(".")
         return self.getType(typename) if schema == self._name else None

@@ -62,7 +62,7 @@ def _snapshot(self: Any) -> Any:
 
 
 _snapshot.__name__, _snapshot.__qualname__ = "snapshot", "Object.snapshot"
-_core.Object.snapshot = _snapshot
+_core.Object.snapshot = _snapshot  # type: ignore[method-assign]
 
 
 def _default_of(name: str, field: Field) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from object_database import _core
 from object_database.database_connection import DatabaseConnection
@@ -11,6 +11,9 @@ from object_database.errors import InvalidArgumentError, ObjectDatabaseError, Se
 from object_database.messages import getHeartbeatInterval
 from object_database.persistence_interface import Persistence
 from object_database.store_keeper import RETRY_S, StoreKeeper
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # known to every type checker; nothing to install
 
 __all__ = ["Server"]
 
@@ -117,7 +120,7 @@ class Server:
             raise ServerStateError("the server is not started: call start() or use `with`")
         return self._core
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -104,7 +104,7 @@ class SqliteReader(StoreReader):
     def __init__(self, store: SqlitePersistence):
         self._store = store
         self.path: Path = store.path
-        self.where = str(store.path)
+        self.where: str = str(store.path)
         self._db: sqlite3.Connection | None = None
         self._is_at_rest = False
 
@@ -228,7 +228,7 @@ class SqliteReader(StoreReader):
 class RedisReader(StoreReader):
     def __init__(self, store: RedisPersistence):
         self._store = store
-        self.where = store._where
+        self.where: str = store._where
 
     def __enter__(self) -> RedisReader:
         store = self._store
@@ -242,7 +242,7 @@ class RedisReader(StoreReader):
             fields = {name.decode(): value for name, value in meta.items()}
             held = store._held_of(fields, has_objects=True)
             types = store._types(store._open_line())
-            self.content = Content(
+            self.content: Content = Content(
                 FORMAT,
                 store._history_of(fields),
                 held.epoch,

@@ -84,8 +84,8 @@ class TcpServer(Server):
             take_over=take_over,
             store_retry_s=store_retry_s,
         )
-        self.host = host
-        self.port = _checked_port(port)
+        self.host: str = host
+        self.port: int = _checked_port(port)
         self._certificate = ssl_context
 
     def start(self) -> None:

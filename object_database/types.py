@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 # Each part registers what it understands.
 from object_database import _core, types_enums, types_foreign, types_native
-from object_database.errors import SchemaError
 from object_database.types_alternatives import Alternative
 from object_database.types_base import Forward, Reading
 from object_database.types_containers import ConstDict, Dict, ListOf, Set, Tuple, TupleOf
@@ -56,7 +55,8 @@ __all__ = [
 
 FrozenDict = _core.FrozenDict  # what fields of dicts are read as
 
-_Class = TypeVar("_Class", bound=type)
+_Class = TypeVar("_Class", bound=type[Any])
+_T = TypeVar("_T")
 _PARTS = (types_enums, types_foreign, types_native)
 
 
@@ -67,7 +67,7 @@ def field_spec(annotation: Any, names: Callable[[str], Any] | None = None) -> An
     """
     try:
         return Reading(names).spec(annotation)
-    except (SchemaError, NameError):
+    except (TypeError, NameError):  # a SchemaError is a TypeError
         return None
 
 
@@ -91,9 +91,9 @@ def register_record(cls: _Class) -> _Class:
 
 
 def register_codec(
-    type: type,  # noqa: A002
-    encode: Callable[[Any], Any],
-    decode: Callable[[Any], Any],
+    type: type[_T],  # noqa: A002
+    encode: Callable[[_T], object],
+    decode: Callable[[Any], _T],
     name: str | None = None,
 ) -> None:
     """Let `object` fields hold objects of a class of any kind.

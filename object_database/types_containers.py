@@ -20,8 +20,9 @@ class _Constructor:
     """The name of a container: TupleOf(int) gives the type."""
 
     def __init__(self, name: str, made: type[FieldType], doc: str, parameters: tuple[str, ...]):
-        self.__name__ = self.__qualname__ = name
-        self.__doc__ = doc
+        self.__name__: str = name
+        self.__qualname__: str = name
+        self.__doc__: str | None = doc
         self._made = made
         self._parameters = parameters
 
@@ -111,12 +112,20 @@ class _Tuple(FieldType):
         return type(value) is tuple and len(value) == len(self.parts) and all(map(is_value_of, self.parts, value))
 
 
-TupleOf = _Constructor("TupleOf", _TupleOf, "Any number of values of one type, read as a tuple.", ("T",))
-ListOf = _Constructor("ListOf", _ListOf, "The same as TupleOf, written as a list and read as a tuple.", ("T",))
-Set = _Constructor("Set", _Set, "Different values of one type, read as a frozenset.", ("T",))
-ConstDict = _Constructor("ConstDict", _ConstDict, "Values by key, sorted by key, read as a FrozenDict.", ("K", "V"))
-Dict = _Constructor("Dict", _Dict, "The same as ConstDict, written as a dict and read as a FrozenDict.", ("K", "V"))
-Tuple = _Constructor("Tuple", _Tuple, "As many values as types, each of its own: Tuple(int, str).", ("...",))
+TupleOf: _Constructor = _Constructor("TupleOf", _TupleOf, "Any number of values of one type, read as a tuple.", ("T",))
+ListOf: _Constructor = _Constructor(
+    "ListOf", _ListOf, "The same as TupleOf, written as a list and read as a tuple.", ("T",)
+)
+Set: _Constructor = _Constructor("Set", _Set, "Different values of one type, read as a frozenset.", ("T",))
+ConstDict: _Constructor = _Constructor(
+    "ConstDict", _ConstDict, "Values by key, sorted by key, read as a FrozenDict.", ("K", "V")
+)
+Dict: _Constructor = _Constructor(
+    "Dict", _Dict, "The same as ConstDict, written as a dict and read as a FrozenDict.", ("K", "V")
+)
+Tuple: _Constructor = _Constructor(
+    "Tuple", _Tuple, "As many values as types, each of its own: Tuple(int, str).", ("...",)
+)
 
 
 _NATIVE: dict[Any, type[FieldType]] = {
@@ -124,6 +133,7 @@ _NATIVE: dict[Any, type[FieldType]] = {
     collections.abc.Sequence: _TupleOf,
     dict: _Dict,
     collections.abc.Mapping: _ConstDict,
+    _core.FrozenDict: _ConstDict,
     set: _Set,
     frozenset: _Set,
     collections.abc.Set: _Set,

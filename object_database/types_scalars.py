@@ -6,7 +6,7 @@ import datetime
 import decimal
 import typing
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from object_database import _core
 from object_database.types_base import READERS, SCALARS, FieldType, Reading
@@ -55,9 +55,19 @@ class Number(FieldType):
         return self.__name__
 
 
-Int8, Int16, Int32 = (Number.of(f"Int{bits}", -(1 << bits - 1), (1 << bits - 1) - 1) for bits in (8, 16, 32))
-UInt8, UInt16, UInt32, UInt64 = (Number.of(f"UInt{bits}", 0, (1 << bits) - 1) for bits in (8, 16, 32, 64))
-Float32 = Number.of("Float32", float("-inf"), float("inf"))
+if TYPE_CHECKING:  # in annotations: what fields of them hold
+    Int8: TypeAlias = int
+    Int16: TypeAlias = int
+    Int32: TypeAlias = int
+    UInt8: TypeAlias = int
+    UInt16: TypeAlias = int
+    UInt32: TypeAlias = int
+    UInt64: TypeAlias = int
+    Float32: TypeAlias = float
+else:
+    Int8, Int16, Int32 = (Number.of(f"Int{bits}", -(1 << bits - 1), (1 << bits - 1) - 1) for bits in (8, 16, 32))
+    UInt8, UInt16, UInt32, UInt64 = (Number.of(f"UInt{bits}", 0, (1 << bits) - 1) for bits in (8, 16, 32, 64))
+    Float32 = Number.of("Float32", float("-inf"), float("inf"))
 
 
 @READERS.append

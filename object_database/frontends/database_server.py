@@ -139,8 +139,8 @@ class Signals:
     """SIGINT and SIGTERM: they end a start at once, and later let the server say farewell."""
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.is_starting = True
+        self.stop: threading.Event = threading.Event()
+        self.is_starting: bool = True
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._come)
 

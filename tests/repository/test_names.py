@@ -85,7 +85,12 @@ PUBLIC = {
         "MaskView",
         "ViewWatcher",
     ],
-    "object_database.database_connection": ["DatabaseConnection", "Everything", "TransactionResult"],
+    "object_database.database_connection": [
+        "DatabaseConnection",
+        "Everything",
+        "TransactionHandler",
+        "TransactionResult",
+    ],
     "object_database.tcp_server": ["TcpServer", "connect"],
     "object_database.inmem_server": ["InMemServer"],
     "object_database.server": ["Server"],
@@ -114,7 +119,7 @@ PUBLIC = {
         "State",
     ],
     "object_database.messages": ["setHeartbeatInterval", "getHeartbeatInterval"],
-    "object_database.core_schema": ["core_schema"],
+    "object_database.core_schema": ["Connection", "core_schema"],
     "object_database.util": [
         "DEFAULT_LOGGING_CONFIG",
         "VALID_LOG_LEVELS",
