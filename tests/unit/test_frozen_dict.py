@@ -46,7 +46,12 @@ def test_nothing_changes_it() -> None:
 
 def test_it_equals_every_mapping_with_its_items_and_hashes_without_order() -> None:
     made = FrozenDict(a=1, b=2)
-    others: list[Any] = [{"b": 2, "a": 1}, OrderedDict(b=2, a=1), types.MappingProxyType({"a": 1, "b": 2}), FrozenDict(b=2, a=1)]
+    others: list[Any] = [
+        {"b": 2, "a": 1},
+        OrderedDict(b=2, a=1),
+        types.MappingProxyType({"a": 1, "b": 2}),
+        FrozenDict(b=2, a=1),
+    ]
     for other in others:
         assert made == other
         assert other == made
