@@ -55,7 +55,7 @@ def test_it_equals_every_mapping_with_its_items_and_hashes_without_order() -> No
     for other in others:
         assert made == other
         assert other == made
-        assert not made != other
+        assert (made != other) is False
     assert made != {"a": 1}
     assert made != [("a", 1), ("b", 2)]
     assert hash(made) == hash(FrozenDict(b=2, a=1))
