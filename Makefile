@@ -18,6 +18,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SEEDS ?= 1000
 FIRST_SEED ?= 1
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?=
+FUZZERS ?= $(sort $(basename $(notdir $(wildcard fuzz/*_fuzz.cpp))))
+EXAMPLES ?= 2000
 TESTS ?= tests
 ARGS ?=
 CYCLES ?= 2000
@@ -37,7 +40,7 @@ MODULE_SOURCES := pyproject.toml CMakeLists.txt $(filter-out %_test.cpp,$(CPP_SO
   $(shell find object_database -type d -not -name __pycache__ 2>/dev/null)
 FORMATTED_CPP = $$(find $(wildcard core bindings fuzz benchmarks tests) -name '*.cpp' -o -name '*.h')
 
-.PHONY: help preflight build demo test test-core test-python test-asan test-asan-core test-asan-python test-tsan test-all fuzz sim leaks crashes \
+.PHONY: help preflight build demo test test-core test-python test-asan test-asan-core test-asan-python test-tsan test-all fuzz properties sim leaks crashes \
   bench lint format docs clean
 
 help:
@@ -49,7 +52,8 @@ help:
 	@echo 'test-asan    everything under AddressSanitizer and UndefinedBehaviorSanitizer    ASAN_MARKERS=sanitizer for the short run'
 	@echo 'test-tsan    C++ tests and simulator under ThreadSanitizer'
 	@echo 'test-all     Python and repository tests on every CPython found of $(PYTHON_VERSIONS)'
-	@echo 'fuzz         each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
+	@echo 'fuzz         each of FUZZERS="$(FUZZERS)" for FUZZ_SECONDS=$(FUZZ_SECONDS), or over FUZZ_RUNS=10000000 inputs (needs clang)'
+	@echo 'properties   field types and values that are made up: EXAMPLES=$(EXAMPLES) of each property'
 	@echo 'sim          simulator over SEEDS=$(SEEDS) from FIRST_SEED=$(FIRST_SEED)'
 	@echo 'leaks        CYCLES=$(CYCLES) connections and OBJECTS=$(OBJECTS) objects come and go; nothing may stay'
 	@echo 'crashes      KILLS=$(KILLS) servers are killed under load from SEED=$(SEED); STORE=sqlite or redis alone, files in DIR=$(DIR)'
@@ -132,6 +136,11 @@ test-core: build/core-release/build.ninja
 	@$(BUILD) build/core-release
 	@$(call run_core,build/core-release,,0)
 
+# Types and values that no other run has tried: make test-python tries the same few hundred each time.
+properties: .venv/installed
+	@echo '== properties: $(EXAMPLES) examples of each'
+	ODB_EXAMPLES=$(EXAMPLES) .venv/bin/python -m pytest -q -o timeout=0 tests/unit/test_types_generated.py $(ARGS)
+
 # Far more connections and objects than `make test` takes the time for: CYCLES=10000 takes minutes.
 leaks: .venv/installed
 	@echo '== leaks: $(CYCLES) connections, $(OBJECTS) objects'
@@ -205,13 +214,12 @@ test-all: preflight
 
 # Findings are kept in build/fuzz, what covers new code in build/fuzz/corpus; fuzz/corpus/NAME holds seeds, if any.
 fuzz: build/fuzz/build.ninja
-	@echo '== fuzz targets: $(FUZZ_SECONDS) s each'
-	@$(BUILD) build/fuzz
-	@targets=$$(ls fuzz/*_fuzz.cpp 2>/dev/null || true); [ -n "$$targets" ] || echo 'no fuzz targets'; \
-	for source in $$targets; do \
-	  name=$$(basename $$source .cpp); echo "-- $$name"; mkdir -p build/fuzz/corpus/$$name; seeds=''; \
+	@echo '== fuzz targets: $(if $(FUZZ_RUNS),$(FUZZ_RUNS) inputs,$(FUZZ_SECONDS) s) each'
+	@$(BUILD) build/fuzz --target $(FUZZERS)
+	@for name in $(FUZZERS); do \
+	  echo "-- $$name"; mkdir -p build/fuzz/corpus/$$name; seeds=''; \
 	  if [ -d fuzz/corpus/$$name ]; then seeds=fuzz/corpus/$$name; fi; \
-	  build/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+	  build/fuzz/$$name $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_SECONDS)) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
 	    -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name $$seeds; \
 	done
 
