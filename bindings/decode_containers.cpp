@@ -72,7 +72,7 @@ PyObject* Decoder::decode_set(Reader& in, const FieldType& type) {
   Ref set = Ref::steal(PyFrozenSet_New(nullptr));
   for (size_t i = 0; set && i < count; ++i) {
     Ref item = Ref::steal(decode(in, part_of(type, 0)));
-    if (!item || PySet_Add(set.get(), item.get()) < 0) return nullptr;
+    if (!item || run_python([&] { return PySet_Add(set.get(), item.get()); }) < 0) return nullptr;
   }
   return set.release();
 }
@@ -84,7 +84,7 @@ PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
   for (size_t i = 0; dict && i < count; ++i) {
     Ref key = Ref::steal(decode(in, part_of(type, 0)));
     Ref value = key ? Ref::steal(decode(in, part_of(type, 1))) : Ref();
-    if (!value || PyDict_SetItem(dict.get(), key.get(), value.get()) < 0) return nullptr;
+    if (!value || run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) < 0) return nullptr;
   }
   return dict ? new_frozen_dict(dict.release()) : nullptr;
 }

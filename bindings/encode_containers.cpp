@@ -138,7 +138,7 @@ Fit Encoder::encode_tuple(PyObject* value, const FieldType& type) {
   if (!nested.is_ok()) return Fit::kFailed;
   auto size = static_cast<size_t>(PySequence_Fast_GET_SIZE(value));
   if (size == 0 && !type.parts.empty() && !is_exact_ && type.has_default()) {
-    if (type.has_reference && !is_local_ && connection_ == nullptr) return not_a(value, type);
+    if (type.default_refers() && !is_local_ && connection_ == nullptr) return not_a(value, type);
     append_default(type, connection_, out_);
     return Fit::kTaken;
   }

@@ -15,7 +15,8 @@ using Parts = std::vector<Ref>;
 /// The names of the fields of a named tuple's class, or none.
 Ref field_names_of(PyObject* value) {
   if (!PyTuple_Check(value) || PyTuple_CheckExact(value)) return {};
-  Ref names = Ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(value)), "_fields"));
+  auto* cls = reinterpret_cast<PyObject*>(Py_TYPE(value));
+  Ref names = Ref::steal(run_python([cls] { return PyObject_GetAttrString(cls, "_fields"); }));
   PyErr_Clear();
   bool is_named = names && PyTuple_Check(names.get()) && PyTuple_GET_SIZE(names.get()) == PyTuple_GET_SIZE(value);
   return is_named ? std::move(names) : Ref();

@@ -151,12 +151,12 @@ Fit Encoder::encode_bytes(PyObject* value, const FieldType& type) {
   return Fit::kTaken;
 }
 
-/// What its kind converts the value to, when that is this very value. An int is no 1.0, and no bool is asked for.
+/// What its kind converts the value to, when that is this very value: True is 1, an int is no 1.0, and no bool is asked for.
 Fit Encoder::encode_literal(PyObject* value, const FieldType& type) {
   PyObject* own = type.value.get();
   bool is_kind = own == Py_None         ? value == Py_None
                  : PyBool_Check(own)    ? PyBool_Check(value)
-                 : PyLong_Check(own)    ? PyLong_Check(value) && !PyBool_Check(value)
+                 : PyLong_Check(own)    ? PyLong_Check(value) && !(is_exact_ && PyBool_Check(value))
                  : PyFloat_Check(own)   ? PyFloat_Check(value)
                  : PyUnicode_Check(own) ? PyUnicode_Check(value)
                                         : PyBytes_Check(value);
@@ -203,6 +203,10 @@ Fit Encoder::encode_reference(PyObject* value, const FieldType& type) {
 Fit Encoder::put_reference_to(PyObject* handle, const DatabaseType& target) {
   bool has_numbers = is_local_ || connection_ != nullptr;
   TypeId number = has_numbers ? number_of_type(target, connection_) : TypeId{0};
+  if (!has_numbers) {
+    set_error("SchemaError", path() + ": a default cannot refer to an object");
+    return Fit::kFailed;
+  }
   if (number == TypeId{0}) {
     set_error("SchemaError", path() + ": " + target.qualified_name() +
                                  " is not known to this connection; call addSchema for its schema");

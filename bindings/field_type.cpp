@@ -40,7 +40,6 @@ class SpecParser {
     if (PyUnicode_Check(spec)) return parse_scalar(spec, type);
     if (PyType_Check(spec)) {
       type.kind = Kind::kReference;
-      type.has_reference = true;
       type.target = find_database_type(reinterpret_cast<PyTypeObject*>(spec));
       return type.target != nullptr || refuse(spec);
     }
@@ -98,7 +97,6 @@ class SpecParser {
     for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(spec); ++i) {
       type.parts.push_back(std::make_unique<FieldType>());
       if (!parse(PyTuple_GET_ITEM(spec, i), *type.parts.back())) return false;
-      type.has_reference |= type.parts.back()->has_reference;
     }
     return true;
   }
@@ -160,8 +158,9 @@ class SpecParser {
     group.name = type.name;
     group.shape = how == "namedtuple" ? Shape::kTuple : how == "struct" ? Shape::kStruct : Shape::kObject;
     enclosing_.push_back({cls, type.name, &type});
-    bool is_ok = parse_fields(fields, group, type);
+    bool is_ok = parse_fields(fields, group);
     enclosing_.pop_back();
+    type.is_whole = is_ok;
     return is_ok;
   }
 
@@ -183,13 +182,14 @@ class SpecParser {
       group.cls = Ref::borrow(arm_class);
       bool is_tuple = PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(arm_class), &PyTuple_Type) != 0;
       group.shape = is_tuple ? Shape::kTuple : Shape::kObject;
-      is_ok = parse_text(arm_name, group.name) && parse_fields(fields, group, type);
+      is_ok = parse_text(arm_name, group.name) && parse_fields(fields, group);
     }
     enclosing_.pop_back();
+    type.is_whole = is_ok;
     return is_ok;
   }
 
-  bool parse_fields(PyObject* fields, PartGroup& group, FieldType& type) {
+  bool parse_fields(PyObject* fields, PartGroup& group) {
     if (!PyTuple_Check(fields)) return refuse(fields);
     group.field_names = Ref::steal(PyTuple_New(PyTuple_GET_SIZE(fields)));
     if (!group.field_names) return false;
@@ -204,7 +204,6 @@ class SpecParser {
       PyTuple_SET_ITEM(group.field_names.get(), i, Py_NewRef(interned));
       field.type = std::make_unique<FieldType>();
       if (!parse(spec, *field.type)) return false;
-      type.has_reference |= field.type->has_reference;
       if (!parse_default(default_value, field)) return false;
     }
     return true;
@@ -220,7 +219,7 @@ class SpecParser {
                           field.default_bytes);
     } else if (!field.type->has_default()) {
       field.is_required = true;
-    } else if (!field.type->has_reference) {
+    } else if (!field.type->default_refers()) {
       append_default(*field.type, nullptr, field.default_bytes);
     }
     return true;
@@ -234,7 +233,6 @@ class SpecParser {
     bool is_ok = parse(spec, *type.parts.back());
     enclosing_.pop_back();
     type.is_plain = type.parts.back()->is_plain;
-    type.has_reference = type.parts.back()->has_reference;
     return is_ok;
   }
 
@@ -276,10 +274,38 @@ std::string text_of(const PartGroup& group, const std::string& name) {
     if (field.is_required) continue;
     text += "=";
     Bytes own;
-    if (!field.type->has_reference && field.type->has_default()) append_default(*field.type, nullptr, own);
+    if (field.type->has_default() && !field.type->default_refers()) append_default(*field.type, nullptr, own);
     if (field.default_bytes != own) text += hex(field.default_bytes);
   }
   return text;
+}
+
+/// The type whose default a type has: of a oneof, its first arm that has one. nullptr: none, also where it would take
+/// itself to make one.
+const FieldType* default_arm(const FieldType& type, int level) {
+  if (level > limits::kValueDepthMax) return nullptr;
+  auto has_one = [level](const FieldType& part) { return default_arm(part, level + 1) != nullptr; };
+  switch (type.kind) {
+    case Kind::kDatetime:
+    case Kind::kDate:
+    case Kind::kTime:
+    case Kind::kTimedelta:
+    case Kind::kDecimal:
+    case Kind::kUuid: return nullptr;
+    case Kind::kForward: return default_arm(*type.parts[0], level + 1);
+    case Kind::kAgain: return default_arm(*type.again, level + 1);
+    case Kind::kOneOf:
+      for (const auto& arm : type.parts) {
+        if (const FieldType* found = default_arm(*arm, level + 1)) return found;
+      }
+      return nullptr;
+    case Kind::kTuple:
+      return std::ranges::all_of(type.parts, [&](const auto& part) { return has_one(*part); }) ? &type : nullptr;
+    case Kind::kRecord:
+    case Kind::kAlternative:
+      return type.is_whole && std::ranges::none_of(type.groups[0].fields, &PartField::is_required) ? &type : nullptr;
+    default: return &type;
+  }
 }
 
 std::string joined(const std::vector<std::unique_ptr<FieldType>>& parts) {
@@ -319,23 +345,13 @@ std::string FieldType::text() const {
   }
 }
 
-bool FieldType::has_default() const {
-  switch (kind) {
-    case Kind::kDatetime:
-    case Kind::kDate:
-    case Kind::kTime:
-    case Kind::kTimedelta:
-    case Kind::kDecimal:
-    case Kind::kUuid:
-    case Kind::kAgain: return false;
-    case Kind::kOneOf:
-    case Kind::kForward: return parts[0]->has_default();
-    case Kind::kTuple: return std::ranges::all_of(parts, [](const auto& part) { return part->has_default(); });
-    case Kind::kRecord:
-    case Kind::kAlternative:
-      return std::ranges::none_of(groups[0].fields, [](const PartField& field) { return field.is_required; });
-    default: return true;
-  }
+bool FieldType::has_default() const { return default_arm(*this, 0) != nullptr; }
+
+bool FieldType::default_refers() const {
+  const FieldType& type = *default_arm(*this, 0);
+  if (type.kind == Kind::kReference) return true;
+  if (type.kind != Kind::kTuple) return false;  // a record stores nothing of its defaults, a container is empty
+  return std::ranges::any_of(type.parts, [](const auto& part) { return part->default_refers(); });
 }
 
 void append_default(const FieldType& type, const Connection* connection, Bytes& out) {
@@ -349,7 +365,8 @@ void append_default(const FieldType& type, const Connection* connection, Bytes& 
     case Kind::kBytes: return put_bytes(out, {}, Mode::kValue);
     case Kind::kReference: return put_reference(out, number_of_type(*type.target, connection), ObjectId{0});
     case Kind::kOneOf:
-    case Kind::kForward: return append_default(*type.parts[0], connection, out);
+    case Kind::kForward:
+    case Kind::kAgain: return append_default(*default_arm(type, 0), connection, out);
     case Kind::kLiteral: out += type.stored; return;
     case Kind::kEnum: out += type.members[0].stored; return;
     case Kind::kTupleOf: return put_tuple_head(out, 0);

@@ -72,7 +72,7 @@ struct PartField {
   Ref name;  // interned
   std::unique_ptr<FieldType> type;
   bool is_required = false;
-  Bytes default_bytes;        // empty when required, and when it holds references: their numbers are a connection's
+  Bytes default_bytes;        // empty when required, and when it refers: numbers of types are a connection's
   mutable Ref default_value;  // as Python has it, made when it is first needed
 };
 
@@ -96,9 +96,10 @@ struct EnumMember {
 
 struct FieldType {
   FieldKind kind = FieldKind::kNone;
-  bool is_plain = true;        // as cheap to decode as to find in a cache
-  bool has_reference = false;  // somewhere in it: its default depends on the connection
-  uint32_t plain_arms = 0;     // kOneOf: 1 << kind of its plain scalar arms
+  bool is_plain = true;     // as cheap to decode as to find in a cache
+  uint32_t plain_arms = 0;  // kOneOf: 1 << kind of its plain scalar arms
+
+  bool is_whole = false;  // kRecord, kAlternative: all its fields are there; a default must not need it before
 
   DatabaseType* target = nullptr;                 // kReference
   std::vector<std::unique_ptr<FieldType>> parts;  // arms, elements, key and value; what a forward stands for
@@ -115,6 +116,8 @@ struct FieldType {
   std::string text() const;
   /// Whether a field that nobody set has a value.
   bool has_default() const;
+  /// Whether that holds references, whose numbers depend on the connection. REQUIRES: has_default().
+  bool default_refers() const;
 };
 
 /// For people: "int or None", "tuple of Line".

@@ -43,7 +43,9 @@ Bytes stored_value(PyObject* value, const TypeDescriptor& type, const std::strin
     }
   }
   if (out.empty() || !type.holds(out)) {
-    std::string shown = nb::cast<std::string>(nb::str(nb::steal(PyObject_ASCII(value))));
+    nb::object ascii = nb::steal(PyObject_ASCII(value));
+    if (!ascii.is_valid()) PyErr_Clear();  // nested too deep, say
+    std::string shown = ascii.is_valid() ? nb::cast<std::string>(ascii) : Py_TYPE(value)->tp_name;
     if (shown.size() > limits::kShownBytesMax) shown = shown.substr(0, limits::kShownBytesMax) + "...";
     raise("InvalidArgumentError", where + " takes " + type.text() + "; " + shown + " was given");
   }

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "bindings/errors.h"
+#include "bindings/gil.h"
 #include "bindings/ref.h"
 
 namespace odb {
@@ -95,8 +96,9 @@ Fit encode_datetime(PyObject* value, Bytes& out) {
     put_datetime_aware(out, us, 0);
     return Fit::kTaken;
   }
-  Ref offset = Ref::steal(
-      PyObject_CallMethod(reinterpret_cast<PyObject*>(PyDateTimeAPI->DateTimeType), "utcoffset", "O", value));
+  Ref offset = Ref::steal(run_python([value] {  // its tzinfo may be a class of the program
+    return PyObject_CallMethod(reinterpret_cast<PyObject*>(PyDateTimeAPI->DateTimeType), "utcoffset", "O", value);
+  }));
   if (!offset) return Fit::kFailed;
   if (offset.get() == Py_None) {  // a tzinfo without an offset leaves it naive
     put_datetime_naive(out, us);

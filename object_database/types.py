@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 # Each part registers what it understands.
 from object_database import _core, types_enums, types_foreign, types_native
-from object_database.errors import SchemaError
 from object_database.types_alternatives import Alternative
 from object_database.types_base import Forward, Reading
 from object_database.types_containers import ConstDict, Dict, ListOf, Set, Tuple, TupleOf
@@ -67,7 +66,7 @@ def field_spec(annotation: Any, names: Callable[[str], Any] | None = None) -> An
     """
     try:
         return Reading(names).spec(annotation)
-    except (SchemaError, NameError):
+    except (TypeError, NameError):  # a SchemaError is a TypeError
         return None
 
 

@@ -283,12 +283,14 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
     if (stored == nullptr && is_required && (!layout.fields.empty() || table.object_count() > 0))
       return mismatch(qualified_name + "." + field.name + " is " + type_here.shown() +
                       ", which has no default, and programs that do not know the field create objects too. Give it a "
-                      "default, or make it " + type_here.shown() + " or None.");
+                      "default, or make it " +
+                      type_here.shown() + " or None.");
     if (stored == nullptr) continue;
     if (type_here == stored->type || stored->type.widens_to(type_here) || type_here.widens_to(stored->type)) continue;
     return mismatch(qualified_name + "." + field.name + " is " + stored->type.shown() + " on this server, and " +
                     type_here.shown() + " in this program. Give the field its old type, or one that takes everything " +
-                    "that the old one does, as " + stored->type.shown() + " or None; or give it another name; or stop " +
+                    "that the old one does, as " + stored->type.shown() +
+                    " or None; or give it another name; or stop " +
                     "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
   }
   for (const IndexDefinition& index : type.indexes) {

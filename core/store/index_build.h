@@ -61,6 +61,7 @@ class IndexBuild {
   const bool is_unique_;
   std::unique_ptr<KeyIndex> index_ = std::make_unique<KeyIndex>();
   ObjectId next_;
+  size_t taken_ = 0;  // objects that were taken in
   bool is_whole_ = false;
   std::vector<Bytes> suspects_;  // keys that were given to a second object: within a step that may pass
 };

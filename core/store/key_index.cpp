@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 #include "core/base/check.h"
 
@@ -12,7 +14,11 @@ namespace odb {
 template <class Head>
 void KeyIndex::free_block(void* block) {
   static_cast<Head*>(block)->~Head();
-  ::operator delete(block);
+  if constexpr (std::is_same_v<Head, Slots>) {
+    std::free(block);
+  } else {
+    ::operator delete(block);
+  }
 }
 
 /// Takes a block that was unlinked out of the count.
@@ -63,9 +69,14 @@ KeyIndex::EntryList* KeyIndex::new_list(uint32_t capacity) {
 }
 
 KeyIndex::Slots* KeyIndex::new_slots(uint32_t size) {
-  auto* slots = new (allocate(sizeof(Slots) + size * sizeof(std::atomic<Key*>))) Slots{size - 1};
-  for (uint32_t i = 0; i < size; ++i) new (&slots->at()[i]) std::atomic<Key*>(nullptr);
-  return slots;
+  // Zeroed memory is empty slots, and much of it comes so from the system, page by page as it is used: to write it all
+  // at once would take milliseconds.
+  static_assert(std::atomic<Key*>::is_always_lock_free && sizeof(std::atomic<Key*>) == sizeof(Key*));
+  size_t bytes = sizeof(Slots) + size * sizeof(std::atomic<Key*>);
+  void* memory = std::calloc(1, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  bytes_ += allocated_bytes(bytes);
+  return new (memory) Slots{size - 1};
 }
 
 void KeyIndex::append(Chunk& chunk, const Entry& entry) {
@@ -90,24 +101,36 @@ void KeyIndex::add_key(Key* key, Limbo& limbo) {
   Slots* slots = slots_.load(std::memory_order_relaxed);
   uint64_t taken = uint64_t{used_} + marks_ + 1;
   if (slots == nullptr || taken * 3 > uint64_t{slots->mask} * 2) {  // at most two thirds taken
-    Slots* larger = new_slots(std::max<uint32_t>(8, std::bit_ceil(2 * used_ + 2)));
-    for (uint32_t i = 0; slots != nullptr && i <= slots->mask; ++i) {
-      Key* moved = slots->at()[i].load(std::memory_order_relaxed);
-      if (!is_key(moved)) continue;
-      uint32_t at = moved->hash & larger->mask;
-      while (larger->at()[at].load(std::memory_order_relaxed) != nullptr) at = (at + 1) & larger->mask;
-      larger->at()[at].store(moved, std::memory_order_relaxed);
-    }
-    slots_.store(larger, std::memory_order_release);
-    if (slots != nullptr) retire(slots, limbo);
-    slots = larger;
-    marks_ = 0;
+    slots = move_to_slots(std::max<uint32_t>(8, std::bit_ceil(2 * used_ + 2)), limbo);
   }
   uint32_t at = key->hash & slots->mask;
   while (is_key(slots->at()[at].load(std::memory_order_relaxed))) at = (at + 1) & slots->mask;
   if (slots->at()[at].load(std::memory_order_relaxed) == removed_mark()) --marks_;
   slots->at()[at].store(key, std::memory_order_release);
   ++used_;
+}
+
+void KeyIndex::reserve(size_t keys, Limbo& limbo) {
+  Slots* slots = slots_.load(std::memory_order_relaxed);
+  keys = std::min<size_t>(keys, uint32_t{1} << 29);
+  bool is_enough = slots != nullptr && keys * 3 <= uint64_t{slots->mask} * 2;
+  if (!is_enough) move_to_slots(std::max<uint32_t>(8, std::bit_ceil(static_cast<uint32_t>(keys * 3 / 2 + 2))), limbo);
+}
+
+KeyIndex::Slots* KeyIndex::move_to_slots(uint32_t size, Limbo& limbo) {
+  Slots* slots = slots_.load(std::memory_order_relaxed);
+  Slots* larger = new_slots(size);
+  for (uint32_t i = 0; slots != nullptr && i <= slots->mask; ++i) {
+    Key* moved = slots->at()[i].load(std::memory_order_relaxed);
+    if (!is_key(moved)) continue;
+    uint32_t at = moved->hash & larger->mask;
+    while (larger->at()[at].load(std::memory_order_relaxed) != nullptr) at = (at + 1) & larger->mask;
+    larger->at()[at].store(moved, std::memory_order_relaxed);
+  }
+  slots_.store(larger, std::memory_order_release);
+  if (slots != nullptr) retire(slots, limbo);
+  marks_ = 0;
+  return larger;
 }
 
 std::atomic<KeyIndex::Key*>* KeyIndex::slot_of(const Key* key) {

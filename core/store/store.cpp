@@ -159,6 +159,8 @@ bool Store::fill(IndexBuild& build, Table& table, size_t objects_max) {
   Step now = published().step;
   limbo_.start_bucket(now);
   size_t objects = 0, bytes = 0, counted = build.index().bytes();
+  if (build.taken_ > 0)  // room for as many keys as there will be if it goes on like this: bit by bit it takes longer
+    build.index_->reserve(build.index().key_count() * table.object_count() / build.taken_, limbo_);
   build.is_whole_ = true;
   table.tree_.for_each_from(build.next_, [&](ObjectId object, const Row* row) {
     if (objects == objects_max || bytes >= limits::kBackfillBytes) {
@@ -173,6 +175,7 @@ bool Store::fill(IndexBuild& build, Table& table, size_t objects_max) {
     build.insert(*row, key_after_, object, now, limbo_);
     return true;
   });
+  build.taken_ += objects;
   bytes_ += build.index().bytes() - counted;
   return build.is_whole_;
 }

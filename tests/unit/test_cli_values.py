@@ -86,7 +86,9 @@ def test_values_of_every_kind_come_back_from_json_bit_by_bit(types: _core.Stored
 
 def test_what_people_read_is_plain() -> None:
     shown = {
-        '{"datetime": "2024-01-31T12:00:00+01:00"}': dt.datetime(2024, 1, 31, 12, tzinfo=dt.timezone(dt.timedelta(hours=1))),
+        '{"datetime": "2024-01-31T12:00:00+01:00"}': dt.datetime(
+            2024, 1, 31, 12, tzinfo=dt.timezone(dt.timedelta(hours=1))
+        ),
         '{"date": "2024-01-31"}': dt.date(2024, 1, 31),
         '{"time": "12:00:00.000005"}': dt.time(12, 0, 0, 5),
         '{"timedelta": "-5"}': dt.timedelta(microseconds=-5),
@@ -152,6 +154,8 @@ def test_nested_values_have_a_bound(types: _core.StoredTypes) -> None:
 
 
 def test_references_are_found_wherever_they_are() -> None:
-    value = {"tuple": [(1, 5), {"dict": [((1, 6), {"set": [(1, 7)]})]}, {"codec": ("x", {"record": (7, [(3, (1, 8))])})}]}
+    value = {
+        "tuple": [(1, 5), {"dict": [((1, 6), {"set": [(1, 7)]})]}, {"codec": ("x", {"record": (7, [(3, (1, 8))])})}]
+    }
     assert sorted(_references(value)) == [(1, 5), (1, 6), (1, 7), (1, 8)]
     assert list(_references({"pickle": b"x"})) == []

@@ -208,21 +208,16 @@ def test_registrations_that_cannot_be_meant_so_are_refused() -> None:
         register_codec(Plain, None, eval)  # type: ignore[arg-type]
 
 
-def test_a_value_of_a_record_or_codec_that_is_not_known_here_is_told(db: DatabaseConnection) -> None:
-    anonymous, other = Schema("unknowns"), Schema("unknowns")
+def test_a_definition_makes_the_records_that_it_names_known(db: DatabaseConnection) -> None:
+    class Later(NamedTuple):
+        x: int
 
-    def body(kind: Any) -> type:
-        return type("Thing", (), {"__annotations__": {"it": kind}})
-
-    del other
-    Later = NamedTuple("Later", [("x", int)])
     db.subscribeToSchema(schema)
     with db.transaction():
         with pytest.raises(ValueTypeError, match="register_record"):
             Box(it=Later(1))
-    anonymous.define(body(Later))  # a definition that names it makes it known
+    Schema("definitions").define(type("Thing", (), {"__annotations__": {"it": Later}}))
     with db.transaction():
         box = Box(it=Later(1))
     with db.view():
-        assert box.it == Later(1)
-        assert type(box.it) is Later
+        assert (box.it, type(box.it)) == (Later(1), Later)

@@ -46,11 +46,16 @@ def test_nothing_changes_it() -> None:
 
 def test_it_equals_every_mapping_with_its_items_and_hashes_without_order() -> None:
     made = FrozenDict(a=1, b=2)
-    others: list[Any] = [{"b": 2, "a": 1}, OrderedDict(b=2, a=1), types.MappingProxyType({"a": 1, "b": 2}), FrozenDict(b=2, a=1)]
+    others: list[Any] = [
+        {"b": 2, "a": 1},
+        OrderedDict(b=2, a=1),
+        types.MappingProxyType({"a": 1, "b": 2}),
+        FrozenDict(b=2, a=1),
+    ]
     for other in others:
         assert made == other
         assert other == made
-        assert not made != other
+        assert (made != other) is False
     assert made != {"a": 1}
     assert made != [("a", 1), ("b", 2)]
     assert hash(made) == hash(FrozenDict(b=2, a=1))

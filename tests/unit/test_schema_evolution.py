@@ -1,11 +1,14 @@
 """Programs with different definitions of one type work on one server (D18)."""
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
 from object_database import DatabaseConnection, Index, Indexed, OneOf, Schema
 from object_database.errors import SchemaMismatchError
+from object_database.types import Alternative
 
 pytestmark = pytest.mark.sanitizer
 
@@ -134,3 +137,80 @@ def test_an_index_is_added_to_a_type_that_has_objects(connect_db: Connect) -> No
     both = program(both_db, {"number": Indexed[int]})  # one connection, which has the objects already
     with both_db.view():
         assert len(both.lookupAll(number=3)) == 287
+
+
+def line_of_two() -> type:
+    class Line(NamedTuple):
+        price: int = 0
+        count: int = 1
+
+    return Line
+
+
+def line_of_three() -> type:
+    class Line(NamedTuple):
+        price: int = 0
+        count: int = 1
+        unit: str = "piece"
+
+    return Line
+
+
+OldLine, NewLine = line_of_two(), line_of_three()
+OldEvent = Alternative("Event", Paid={"amount": int})
+NewEvent = Alternative("Event", Paid={"amount": int}, Sent={"to": str})
+
+
+@pytest.mark.parametrize(
+    ("old_type", "new_type", "old_value", "same_value", "new_value"),
+    [
+        (int, int | None, 5, 5, None),
+        (Literal["new", "paid"], Literal["new", "paid", "sent"], "paid", "paid", "sent"),
+        (tuple[int, ...], tuple[int | None, ...], (1, 2), (1, 2), (1, None)),
+        (OldLine, NewLine, OldLine(3, 4), NewLine(3, 4), NewLine(3, 4, "box")),
+        (OldEvent, NewEvent, OldEvent.Paid(amount=3), NewEvent.Paid(amount=3), NewEvent.Sent(to="Ada")),
+    ],
+    ids=["union", "literal", "tuple", "record", "alternative"],
+)
+def test_values_that_an_older_program_does_not_know_cost_it_that_field_alone(
+    connect_db: Connect, old_type: Any, new_type: Any, old_value: Any, same_value: Any, new_value: Any
+) -> None:
+    old_db, new_db = connect_db(), connect_db()
+    old = program(old_db, {"kind": Indexed[old_type], "number": int})
+    with old_db.transaction():
+        old(kind=old_value, number=1)
+    new = program(new_db, {"kind": Indexed[new_type], "number": int})
+    with new_db.transaction():
+        made = new(kind=new_value, number=2)
+    old_db.flush()
+    unknown = old.fromIdentity(made._identity)
+    with old_db.view():
+        assert old.lookupOne(kind=old_value).number == 1
+        assert len(old.lookupAll()) == 2
+        assert unknown.number == 2
+        if old_type is OldLine:
+            assert unknown.kind == OldLine(3, 4)  # of a record's fields it reads those that it knows
+        else:
+            with pytest.raises(SchemaMismatchError, match=r"evolved\.Order\.kind"):
+                assert unknown.kind
+    with old_db.transaction():
+        unknown.number = 3
+    new_db.flush()
+    with new_db.view():
+        assert (made.kind, made.number) == (new_value, 3)
+        assert new.lookupOne(kind=new_value) == made
+        assert new.lookupOne(kind=same_value).number == 1
+    with old_db.transaction():
+        unknown.kind = old_value
+    new_db.flush()
+    with new_db.view():
+        assert len(new.lookupAll(kind=same_value)) == 2
+        assert not new.lookupAll(kind=new_value)
+
+
+def test_a_required_field_cannot_be_added_later(connect_db: Connect) -> None:
+    first_db, second_db, third_db = connect_db(), connect_db(), connect_db()
+    program(first_db, {"number": int})
+    with pytest.raises(SchemaMismatchError, match=r"evolved\.Order\.placed is datetime, which has no default"):
+        program(second_db, {"number": int, "placed": datetime})
+    program(third_db, {"number": int, "placed": datetime | None})
