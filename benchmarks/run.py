@@ -10,7 +10,8 @@ import time
 import traceback
 from collections.abc import Sequence
 
-import commits  # noqa: F401  the themes: importing one registers its benchmarks
+import codec  # noqa: F401  the themes: importing one registers its benchmarks
+import commits  # noqa: F401
 import fairness  # noqa: F401
 import hostile  # noqa: F401
 import lookups  # noqa: F401
@@ -32,6 +33,7 @@ THEMES = [
     "stores",
     "reads",
     "transactions",
+    "codec",
     "lookups",
     "commits",
     "subscriptions",
