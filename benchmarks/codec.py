@@ -226,8 +226,8 @@ def nested_client(port: int, count: int) -> Iterator[Any]:
                 second = ns_each(read, objects, count)
                 scalar = ns_each(read_scalar, objects, count)
                 one = objects[0]
-                same = min(ns_each(lambda n: again(n, one), ROUNDS, ROUNDS) for _ in range(3))
-                same_scalar = min(ns_each(lambda n: again_scalar(n, one), ROUNDS, ROUNDS) for _ in range(3))
+                same = min(ns_each(lambda n, one=one: again(n, one), ROUNDS, ROUNDS) for _ in range(3))
+                same_scalar = min(ns_each(lambda n, one=one: again_scalar(n, one), ROUNDS, ROUNDS) for _ in range(3))
             yield {
                 "": [second, scalar],
                 "one_object": [same, same_scalar],

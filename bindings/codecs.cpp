@@ -10,11 +10,17 @@
 namespace odb {
 namespace {
 
+/// Records, or Alternatives, of one name.
+struct Namesakes {
+  std::vector<const FieldType*> known;    // of different classes
+  const FieldType* registered = nullptr;  // one of them
+};
+
 struct Registry {
   boost::unordered_flat_map<PyTypeObject*, const Codec*> codec_by_class;
   boost::unordered_flat_map<std::string, const Codec*> codec_by_name;
   boost::unordered_flat_map<PyTypeObject*, const FieldType*> record_by_class;
-  boost::unordered_flat_map<uint32_t, std::vector<const FieldType*>> records_by_tag;
+  boost::unordered_flat_map<uint64_t, Namesakes> records_by_tag;  // key: key_of()
 };
 
 Registry& registry() {
@@ -23,6 +29,24 @@ Registry& registry() {
 }
 
 PyTypeObject* as_type(const Ref& cls) { return reinterpret_cast<PyTypeObject*>(cls.get()); }
+
+uint64_t key_of(uint32_t tag, bool is_record) { return uint64_t{tag} << 1 | (is_record ? 1 : 0); }
+uint64_t key_of(const FieldType& type) { return key_of(type.tag, type.kind == FieldKind::kRecord); }
+
+/// Whether two classes are the same one, of which a module that was loaded again has made a second.
+bool is_same_anew(PyTypeObject* one, PyTypeObject* other) {
+  if (one == other) return true;
+  for (const char* part : {"__module__", "__qualname__"}) {
+    Ref a = Ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(one), part));
+    Ref b = Ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(other), part));
+    int is_equal = a && b ? PyObject_RichCompareBool(a.get(), b.get(), Py_EQ) : -1;
+    if (is_equal < 0) PyErr_Clear();
+    if (is_equal != 1) return false;
+  }
+  return true;
+}
+
+PyTypeObject* class_of(const FieldType& record) { return as_type(record.groups[0].cls); }
 
 /// register_codec(cls, encode, decode, name)
 PyObject* register_codec(PyObject*, PyObject* args) {
@@ -70,6 +94,19 @@ PyObject* register_record(PyObject*, PyObject* spec) {
               "register_record takes a NamedTuple, a frozen dataclass, a msgspec.Struct or an Alternative");
     return nullptr;
   }
+  if (type->tag == 0) {
+    set_error("SchemaError",
+              "register_record: a NamedTuple without a name cannot be told from others; derive a class from it");
+    return nullptr;
+  }
+  Namesakes& namesakes = registry().records_by_tag[key_of(*type)];
+  if (namesakes.registered != nullptr && !is_same_anew(class_of(*namesakes.registered), class_of(*type))) {
+    set_error("SchemaError",
+              std::string("register_record: another ") + class_of(*type)->tp_name +
+                  " is registered already, and object fields tell records apart by their names; rename one");
+    return nullptr;
+  }
+  namesakes.registered = type.get();
   know_records(*type.release());  // lives for ever
   Py_RETURN_NONE;
 }
@@ -98,19 +135,22 @@ const FieldType* record_of_class(PyTypeObject* cls) {
   return found == registry().record_by_class.end() ? nullptr : found->second;
 }
 
-const std::vector<const FieldType*>& records_of_tag(uint32_t tag) {
-  static const std::vector<const FieldType*> kNone;
-  auto found = registry().records_by_tag.find(tag);
-  return found == registry().records_by_tag.end() ? kNone : found->second;
+const FieldType* record_of_tag(uint32_t tag, bool is_record) {
+  auto found = registry().records_by_tag.find(key_of(tag, is_record));
+  if (found == registry().records_by_tag.end()) return nullptr;
+  const Namesakes& namesakes = found->second;
+  if (namesakes.registered != nullptr) return namesakes.registered;
+  return namesakes.known.size() == 1 ? namesakes.known.front() : nullptr;
 }
 
 void know_records(const FieldType& type) {
   each_part_of(type, [](const FieldType& part) {
     if ((part.kind != FieldKind::kRecord && part.kind != FieldKind::kAlternative) || part.tag == 0) return;
-    if (!registry().record_by_class.try_emplace(as_type(part.groups[0].cls), &part).second) return;
+    if (!registry().record_by_class.try_emplace(class_of(part), &part).second) return;
     for (const PartGroup& arm : part.groups) registry().record_by_class.try_emplace(as_type(arm.cls), &part);
-    auto& same_tag = registry().records_by_tag[part.tag];
-    same_tag.insert(same_tag.begin(), &part);
+    std::vector<const FieldType*>& known = registry().records_by_tag[key_of(part)].known;
+    std::erase_if(known, [&](const FieldType* other) { return is_same_anew(class_of(*other), class_of(part)); });
+    known.push_back(&part);
   });
 }
 

@@ -1,7 +1,8 @@
 /// What object fields know beyond the closed set (D33): classes with a codec, and records by their tags.
 ///
 /// Codecs are registered by name: the name is stored with the value, and whoever reads it must have registered one of
-/// that name. Records and Alternatives are known from the definitions of database types and from register_record.
+/// that name. Records and Alternatives are known from the definitions of database types and from register_record,
+/// which also chooses between two of one name.
 /// Nothing is ever taken away. The GIL guards everything here.
 #pragma once
 
@@ -25,8 +26,9 @@ const Codec* codec_named(BytesView name);
 
 /// The record or Alternative that has a class, its own or an arm's; nullptr: none.
 const FieldType* record_of_class(PyTypeObject* cls);
-/// Every record and Alternative with a tag, the last one known first.
-const std::vector<const FieldType*>& records_of_tag(uint32_t tag);
+/// The record (or else Alternative) that object fields mean by a tag: the registered one, or the only one known;
+/// nullptr: none, or several, between which nobody has chosen.
+const FieldType* record_of_tag(uint32_t tag, bool is_record);
 /// Takes in every record and Alternative of a type that lives for ever.
 void know_records(const FieldType& type);
 

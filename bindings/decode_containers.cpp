@@ -184,21 +184,14 @@ PyObject* Decoder::decode_object(Reader& in, const FieldType& type) {
   return nullptr;
 }
 
-/// A record or an Alternative, of whatever class is known by its tag and fits.
+/// A record or an Alternative of the class that its tag means here.
 PyObject* Decoder::decode_known(Reader& in, bool is_record) {
   Reader ahead = in;
   ahead.byte();
-  uint32_t tag = ahead.tag();
-  for (const FieldType* known : records_of_tag(tag)) {
-    if ((known->kind == Kind::kRecord) != is_record) continue;
-    Reader from_here = in;
-    PyObject* read = decode(from_here, *known);
-    if (read == nullptr && PyErr_Occurred()) return nullptr;
-    if (read == nullptr) continue;
-    in = from_here;
-    return read;
-  }
-  if (fault_.empty()) fault_ = "this program does not know its class: call register_record for it";
+  if (const FieldType* known = record_of_tag(ahead.tag(), is_record)) return decode(in, *known);
+  if (fault_.empty())
+    fault_ =
+        "this program does not know its class, or several of that name: call register_record for the one that is meant";
   return nullptr;
 }
 

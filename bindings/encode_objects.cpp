@@ -45,7 +45,14 @@ Fit Encoder::encode_object(PyObject* value, const FieldType& type) {
 
 Fit Encoder::encode_by_class(PyObject* value, const FieldType& type) {
   if (codec_of(Py_TYPE(value)) != nullptr) return put_codec(value, type);
-  if (const FieldType* record = record_of_class(Py_TYPE(value))) return encode(value, *record);
+  if (const FieldType* record = record_of_class(Py_TYPE(value))) {
+    const FieldType* meant = record_of_tag(record->tag, record->kind == Kind::kRecord);
+    if (meant != nullptr && meant->groups[0].cls.get() == record->groups[0].cls.get()) return encode(value, *meant);
+    return wrong("ValueTypeError",
+                 std::string(Py_TYPE(value)->tp_name) + " was given, and there are several records of its " +
+                     "name, which is all that an object field stores of a class: rename one, or call " +
+                     "register_record for the one that is meant");
+  }
   if (const DatabaseType* target = find_database_type(Py_TYPE(value))) return put_reference_to(value, *target);
   if (Kind kind = standard_kind_of(value); kind != Kind::kNone) {
     std::string fault;

@@ -1,6 +1,5 @@
 #include "core/codec/value.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <tuple>
@@ -260,10 +259,18 @@ std::string format(const char* pattern, Parts... parts) {
   return {buffer, static_cast<size_t>(size)};
 }
 
+/// Years of 365.2425 days are counted from the first of March, so that a leap day is the last of its year.
 std::string show_date(int64_t days) {
-  std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{days}}};
-  return format("%04d-%02u-%02u", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                static_cast<unsigned>(date.day()));
+  int64_t since_year_0 = days + 719'468;                                                // 0000-03-01
+  int64_t era = (since_year_0 >= 0 ? since_year_0 : since_year_0 - 146'096) / 146'097;  // of 400 years
+  int64_t day_of_era = since_year_0 - era * 146'097;
+  int64_t year_of_era = (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  int64_t month_from_march = (5 * day_of_year + 2) / 153;
+  int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+  int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  return format("%04d-%02d-%02d", static_cast<int>(year), static_cast<int>(month), static_cast<int>(day));
 }
 
 std::string show_time(int64_t us) {

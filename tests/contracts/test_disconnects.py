@@ -195,6 +195,7 @@ def test_what_is_known_here_is_still_told(server: Server, db: DatabaseConnection
     assert db.isSubscribedToSchema(schema)
     assert db.currentTransactionId() == 1
     assert db.getConnectionMetadata() == facts
+    assert db.disconnected.wait(10)  # it takes a moment until a client knows
     assert "disconnected" in repr(db)
     db.disconnect()
     db.disconnect(block=True)

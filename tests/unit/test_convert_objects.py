@@ -37,7 +37,7 @@ class Spot:
     y: float = 0.5
 
 
-Shape = register_record(Alternative("Shape", Circle={"r": float}, Empty={}))
+Outline = register_record(Alternative("Outline", Circle={"r": float}, Empty={}))
 
 
 class Stranger(NamedTuple):
@@ -77,8 +77,8 @@ VALUES: list[tuple[Any, Any]] = [
     (Pair([1], 2), Pair((1,), 2)),
     (Pair(Pair(1)), Pair(Pair(1))),
     (Spot(1), Spot(1)),
-    (Shape.Circle(r=2), Shape.Circle(r=2.0)),
-    (Shape.Empty(), Shape.Empty()),
+    (Outline.Circle(r=2), Outline.Circle(r=2.0)),
+    (Outline.Empty(), Outline.Empty()),
     (Fraction(1, 3), Fraction(1, 3)),
     ([Fraction(1, 3)], (Fraction(1, 3),)),
 ]
