@@ -35,6 +35,12 @@ bool MemoryChannel::post_to_peer(F&& f) {
   return true;
 }
 
+/// The peer may have spoken and hung up before anybody was here to be told.
+void MemoryChannel::open(std::shared_ptr<ChannelEvents> owner) {
+  owner_ = std::move(owner);
+  if (!inbox_.empty() || has_peer_hung_up_) drain_later();
+}
+
 void MemoryChannel::send(Bytes bytes) {
   if (is_closed_ || is_finishing_ || bytes.empty()) return;
   unsent_bytes_ += bytes.size();
@@ -49,7 +55,8 @@ void MemoryChannel::deliver(Bytes bytes) {
 /// One turn: a long string is fed in parts, so that others on this loop are served in between.
 void MemoryChannel::drain() {
   is_draining_ = false;
-  if (owner_ == nullptr || inbox_.empty()) return;
+  if (owner_ == nullptr) return;
+  if (inbox_.empty()) return has_peer_hung_up_ ? close("the peer hung up") : void();
   Bytes whole;  // keeps what on_received() looks at
   BytesView turn = BytesView(inbox_.front()).substr(inbox_at_, limits::kTurnBytes);
   inbox_at_ += turn.size();
@@ -69,13 +76,17 @@ void MemoryChannel::drain() {
     post_to_peer([bytes](MemoryChannel& peer) { peer.acknowledge(bytes); });
   }
   if (!inbox_.empty()) {
-    is_draining_ = true;
-    wire_->ends[side_].loop->post([self = shared_from_this()] {
-      if (!self->is_closed_) self->drain();
-    });
+    drain_later();
   } else if (has_peer_hung_up_) {
     close("the peer hung up");
   }
+}
+
+void MemoryChannel::drain_later() {
+  is_draining_ = true;
+  wire_->ends[side_].loop->post([self = shared_from_this()] {
+    if (!self->is_closed_) self->drain();
+  });
 }
 
 void MemoryChannel::acknowledge(size_t bytes) {
@@ -85,7 +96,7 @@ void MemoryChannel::acknowledge(size_t bytes) {
 
 void MemoryChannel::hang_up() {
   has_peer_hung_up_ = true;
-  if (inbox_.empty()) close("the peer hung up");
+  if (inbox_.empty() && owner_ != nullptr) close("the peer hung up");
 }
 
 /// Everything that was sent is on its way already, so nothing has to be waited for.

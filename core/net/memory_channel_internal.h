@@ -21,7 +21,7 @@ class MemoryChannel final : public Channel, public std::enable_shared_from_this<
   static Pair make(Loop& first, Loop& second);
   ~MemoryChannel() override { abort(); }
 
-  void open(std::shared_ptr<ChannelEvents> owner) override { owner_ = std::move(owner); }
+  void open(std::shared_ptr<ChannelEvents> owner) override;
   void send(Bytes bytes) override;
   size_t unsent_bytes() const override { return unsent_bytes_; }
   void finish(std::chrono::milliseconds bound) override;
@@ -36,6 +36,7 @@ class MemoryChannel final : public Channel, public std::enable_shared_from_this<
   bool post_to_peer(F&& f);
   void deliver(Bytes bytes);
   void drain();
+  void drain_later();
   void acknowledge(size_t bytes);
   void hang_up();
   void close(const std::string& reason);
