@@ -151,12 +151,12 @@ Fit Encoder::encode_bytes(PyObject* value, const FieldType& type) {
   return Fit::kTaken;
 }
 
-/// What its kind converts the value to, when that is this very value: True is 1, an int is no 1.0, and no bool is asked for.
+/// What its kind converts the value to, when that is this very value: neither True nor 1.0 is 1.
 Fit Encoder::encode_literal(PyObject* value, const FieldType& type) {
   PyObject* own = type.value.get();
   bool is_kind = own == Py_None         ? value == Py_None
                  : PyBool_Check(own)    ? PyBool_Check(value)
-                 : PyLong_Check(own)    ? PyLong_Check(value) && !(is_exact_ && PyBool_Check(value))
+                 : PyLong_Check(own)    ? PyLong_Check(value) && !PyBool_Check(value)
                  : PyFloat_Check(own)   ? PyFloat_Check(value)
                  : PyUnicode_Check(own) ? PyUnicode_Check(value)
                                         : PyBytes_Check(value);
