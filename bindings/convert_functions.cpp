@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
+#include <vector>
 
 #include "bindings/convert.h"
 #include "bindings/encoder.h"
@@ -17,21 +18,48 @@ constexpr size_t kSpecsMax = 4096;  // types of a program that are called to con
 
 struct ParsedSpec {
   Ref spec;  // keeps its address its own
-  std::shared_ptr<FieldType> type;
+  FieldType type;
+  size_t users = 0;  // conversions that are under way
 };
 
-/// The type of a spec, by the spec's identity: types.py makes each once. nullptr with an exception set.
-std::shared_ptr<FieldType> parsed(PyObject* spec, const std::string& where) {
-  static auto* known = new boost::unordered_flat_map<PyObject*, ParsedSpec>();
+/// Gives up a use when it ends. The GIL guards the count, and an atomic one would cost as much as an int does.
+class UsedSpec {
+ public:
+  explicit UsedSpec(ParsedSpec& spec) : spec_(spec) {}
+  UsedSpec(const UsedSpec&) = delete;
+  UsedSpec& operator=(const UsedSpec&) = delete;
+  ~UsedSpec() { --spec_.users; }
+
+ private:
+  ParsedSpec& spec_;
+};
+
+using KnownSpecs = boost::unordered_flat_map<PyObject*, std::unique_ptr<ParsedSpec>>;
+
+/// What nobody uses; to be given up when the table is whole again, because that may run code of the program.
+std::vector<std::unique_ptr<ParsedSpec>> take_unused(KnownSpecs& known) {
+  std::vector<std::unique_ptr<ParsedSpec>> unused;
+  boost::unordered::erase_if(known, [&](auto& each) {
+    if (each.second->users > 0) return false;
+    unused.push_back(std::move(each.second));
+    return true;
+  });
+  return unused;
+}
+
+/// The type of a spec, by the spec's identity: types.py makes each once. In use: for a UsedSpec to take over. nullptr with an
+/// exception set.
+ParsedSpec* parsed(PyObject* spec, const std::string& where) {
+  static auto* known = new KnownSpecs();
   auto found = known->find(spec);
-  if (found != known->end()) return found->second.type;
-  auto type = std::make_shared<FieldType>();
-  if (!parse_field_type(spec, *type, where)) return nullptr;
-  if (known->size() >= kSpecsMax) {
-    auto old = std::exchange(*known, {});  // given up after the table is whole again
-  }
-  (*known)[spec] = {Ref::borrow(spec), type};
-  return type;
+  if (found != known->end()) return ++found->second->users, found->second.get();
+  auto made = std::make_unique<ParsedSpec>();
+  made->spec = Ref::borrow(spec);
+  if (!parse_field_type(spec, made->type, where)) return nullptr;
+  std::vector<std::unique_ptr<ParsedSpec>> unused;
+  if (known->size() >= kSpecsMax) unused = take_unused(*known);
+  ParsedSpec* added = known->emplace(spec, std::move(made)).first->second.get();  // or who came first, meanwhile
+  return ++added->users, added;
 }
 
 PyObject* convert(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -42,8 +70,10 @@ PyObject* convert(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return nullptr;
   }
   std::string where(text, static_cast<size_t>(size));
-  std::shared_ptr<FieldType> type = parsed(args[0], where);
-  return type == nullptr ? nullptr : convert_value(args[1], *type, where);
+  ParsedSpec* parsed_spec = parsed(args[0], where);
+  if (parsed_spec == nullptr) return nullptr;
+  UsedSpec used(*parsed_spec);
+  return convert_value(args[1], parsed_spec->type, where);
 }
 
 PyObject* describe_spec(PyObject*, PyObject* spec) {

@@ -101,6 +101,8 @@ std::string kind_shown(uint8_t head) {
 }  // namespace
 
 PyObject* Decoder::decode(Reader& in, const FieldType& type) {
+  Kind plain = plain_kind(in.peek());
+  if (plain == type.kind && plain != Kind::kAgain && !in.is_large_integer()) return decode_plain(in, plain);
   if (level_ >= kLevelsMax) return nullptr;
   ++level_;
   PyObject* read = decode_kind(in, type);
@@ -219,8 +221,10 @@ PyObject* decode_value(BytesView value, const FieldType& type, const Connection&
 
 PyObject* convert_value(PyObject* value, const FieldType& type, const std::string& where) {
   Scratch scratch;
-  Encoder encoder(nullptr, true, where, scratch.bytes);
-  if (!encoder.encode_whole(value, type)) return nullptr;
+  if (!put_plain(value, type, scratch.bytes)) {
+    Encoder encoder(nullptr, true, where, scratch.bytes);
+    if (!encoder.encode_whole(value, type)) return nullptr;
+  }
   Reader in(scratch.bytes);
   Decoder decoder(nullptr);
   PyObject* read = decoder.decode(in, type);

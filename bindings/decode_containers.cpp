@@ -21,13 +21,15 @@ const FieldType& part_of(const FieldType& type, size_t position) {
 }
 
 /// An object of a class out of the values of its fields, without code of the program but for a Struct's.
-PyObject* build(const PartGroup& group, std::vector<Ref>& parts) {
+PyObject* build(const PartGroup& group, Parts& parts) {
   auto* cls = reinterpret_cast<PyTypeObject*>(group.cls.get());
   auto count = static_cast<Py_ssize_t>(parts.size());
   if (group.shape == Shape::kStruct) {
-    std::vector<PyObject*> values;
+    boost::container::small_vector<PyObject*, 8> values;
     for (const Ref& part : parts) values.push_back(part.get());
-    return run_python([&] { return PyObject_Vectorcall(group.cls.get(), values.data(), 0, group.field_names.get()); });
+    size_t by_position = group.is_positional ? parts.size() : 0;
+    PyObject* names = group.is_positional ? nullptr : group.field_names.get();
+    return run_python([&] { return PyObject_Vectorcall(group.cls.get(), values.data(), by_position, names); });
   }
   if (group.shape == Shape::kObject) {
     Ref nothing = Ref::steal(PyTuple_New(0));
@@ -37,18 +39,11 @@ PyObject* build(const PartGroup& group, std::vector<Ref>& parts) {
     }
     return made.release();
   }
-#if PY_VERSION_HEX < 0x030e0000  // what tuple.__new__ does; later ones keep a hash in there
-  PyObject* made = cls->tp_alloc(cls, count);
-  for (Py_ssize_t i = 0; made != nullptr && i < count; ++i)
-    PyTuple_SET_ITEM(made, i, parts[static_cast<size_t>(i)].release());
-  return made;
-#else
   Ref items = Ref::steal(PyTuple_New(count));
   for (Py_ssize_t i = 0; items && i < count; ++i)
     PyTuple_SET_ITEM(items.get(), i, parts[static_cast<size_t>(i)].release());
   Ref args = items ? Ref::steal(PyTuple_Pack(1, items.get())) : Ref();
   return args ? PyTuple_Type.tp_new(cls, args.get(), nullptr) : nullptr;
-#endif
 }
 
 }  // namespace
@@ -109,26 +104,46 @@ PyObject* Decoder::decode_alternative(Reader& in, const FieldType& type) {
 }
 
 PyObject* Decoder::decode_group(Reader& in, const PartGroup& group) {
+#if PY_VERSION_HEX < 0x030e0000  // what tuple.__new__ does; later ones keep a hash in there
+  if (group.shape == Shape::kTuple) {
+    auto* cls = reinterpret_cast<PyTypeObject*>(group.cls.get());
+    Ref made = Ref::steal(cls->tp_alloc(cls, static_cast<Py_ssize_t>(group.fields.size())));
+    bool is_whole = made && decode_fields(in, group, [&](size_t position, PyObject* part) {
+                      PyTuple_SET_ITEM(made.get(), static_cast<Py_ssize_t>(position), part);
+                    });
+    return is_whole ? made.release() : nullptr;
+  }
+#endif
+  Parts parts(group.fields.size());
+  bool is_whole =
+      decode_fields(in, group, [&](size_t position, PyObject* part) { parts[position] = Ref::steal(part); });
+  return is_whole ? build(group, parts) : nullptr;
+}
+
+/// Calls put(position, new reference) for each field. False as decode() gives nullptr.
+template <class Put>
+bool Decoder::decode_fields(Reader& in, const PartGroup& group, Put&& put) {
   size_t count = group.fields.size(), position = 0;
-  std::vector<Ref> parts(count);
   for (; in.byte() != mark::kEnd && in.is_ok(); ++position) {
     if (position >= count) {
       in.value();  // of a later definition, which has more fields
       continue;
     }
-    parts[position] = Ref::steal(decode(in, *group.fields[position].type));
-    if (!parts[position]) return nullptr;
+    PyObject* part = decode(in, *group.fields[position].type);
+    if (part == nullptr) return false;
+    put(position, part);
   }
   for (; position < count; ++position) {
     const PartField& field = group.fields[position];
     if (field.is_required) {
       fault_ = "the field " + std::string(PyUnicode_AsUTF8(field.name.get())) + " is not stored, and has no default";
-      return nullptr;
+      return false;
     }
-    parts[position] = Ref::steal(default_of(field));
-    if (!parts[position]) return nullptr;
+    PyObject* part = default_of(field);
+    if (part == nullptr) return false;
+    put(position, part);
   }
-  return build(group, parts);
+  return true;
 }
 
 PyObject* Decoder::default_of(const PartField& field) {

@@ -16,9 +16,8 @@ size_t memory_of(size_t stored_bytes) { return 64 + 16 * stored_bytes; }
 }  // namespace
 
 size_t DecodedCache::place_of(const FieldType& type, ObjectId object) {
-  uint64_t hash =
-      mix_hash(static_cast<uint64_t>(object.value) ^ reinterpret_cast<uintptr_t>(&type) * 0x9e3779b97f4a7c15ULL);
-  return hash % limits::kDecodedCacheEntries;
+  uint64_t start = mix_hash(reinterpret_cast<uintptr_t>(&type));
+  return (start + static_cast<uint64_t>(object.value)) % limits::kDecodedCacheEntries;
 }
 
 void DecodedCache::put(const FieldType& type, ObjectId object, Step step, PyObject* value, size_t stored_bytes) {

@@ -1,7 +1,8 @@
 /// Values that were decoded from rows of a connection's store, so that reading one twice costs a look (D9).
 ///
 /// An entry is found by what it was decoded from: the field's type (which is one field of one Python class), the object
-/// and the step of its row. So it is right for as long as it is there. Each key has one place, and the newest takes it.
+/// and the step of its row. So it is right for as long as it is there. Each key has one place, and the newest takes it. Objects
+/// that were made one after the other have places one after the other, so that going over 10,000 of them again finds them all.
 /// Only values that nobody can change are kept, never what a transaction wrote itself. The GIL guards it.
 #pragma once
 

@@ -36,6 +36,8 @@ class Decoder {
   PyObject* decode_record(Reader& in, const FieldType& type);
   PyObject* decode_alternative(Reader& in, const FieldType& type);
   PyObject* decode_group(Reader& in, const PartGroup& group);
+  template <class Put>
+  bool decode_fields(Reader& in, const PartGroup& group, Put&& put);
   PyObject* default_of(const PartField& field);
   PyObject* decode_object(Reader& in, const FieldType& type);
   PyObject* decode_known(Reader& in, bool is_record);

@@ -23,7 +23,43 @@ bool takes_iterables(const FieldType& type) {
   return std::ranges::any_of(type.parts, [](const auto& arm) { return arm->kind >= Kind::kTupleOf; });
 }
 
+/// Of exactly None, a bool, int, float, str or bytes; else kAgain.
+Kind plain_kind_of(PyObject* value) {
+  if (value == Py_None) return Kind::kNone;
+  if (PyLong_CheckExact(value)) return Kind::kInt;
+  if (PyUnicode_CheckExact(value)) return Kind::kStr;
+  if (PyFloat_CheckExact(value)) return Kind::kFloat;
+  if (PyBool_Check(value)) return Kind::kBool;
+  return PyBytes_CheckExact(value) ? Kind::kBytes : Kind::kAgain;
+}
+
 }  // namespace
+
+bool put_plain(PyObject* value, const FieldType& type, Bytes& out) {
+  Kind kind = plain_kind_of(value);
+  bool is_taken = kind == type.kind || (type.plain_arms != 0 && kind != Kind::kAgain &&
+                                        (type.plain_arms >> static_cast<unsigned>(kind) & 1) != 0);
+  if (!is_taken || kind == Kind::kAgain) return false;
+  switch (kind) {
+    case Kind::kNone: put_none(out); return true;
+    case Kind::kBool: put_bool(out, value == Py_True); return true;
+    case Kind::kFloat: put_float(out, PyFloat_AS_DOUBLE(value), Mode::kValue); return true;
+    case Kind::kBytes:
+      put_bytes(out, {PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value))}, Mode::kValue);
+      return true;
+    case Kind::kStr:
+      if (!PyUnicode_IS_COMPACT_ASCII(value)) return false;
+      put_str(out, {static_cast<const char*>(PyUnicode_DATA(value)), static_cast<size_t>(PyUnicode_GET_LENGTH(value))},
+              Mode::kValue);
+      return true;
+    default: {
+      int overflow = 0;
+      long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+      if (overflow == 0) put_int(out, number);
+      return overflow == 0;
+    }
+  }
+}
 
 bool Encoder::encode_whole(PyObject* value, const FieldType& type) {
   start_ = out_.size();
@@ -89,6 +125,7 @@ Fit Encoder::encode_kind(PyObject* value, const FieldType& type) {
 }
 
 Fit Encoder::encode_one_of(PyObject* value, const FieldType& type) {
+  if (put_plain(value, type, out_)) return Fit::kTaken;
   size_t start = out_.size();
   bool was_exact = is_exact_;
   int quiet = std::exchange(quiet_, std::max(quiet_, depth_));
@@ -200,30 +237,7 @@ std::string shown_value(PyObject* value) {
 
 bool encode_value(PyObject* value, const FieldType& type, const Connection* connection, const std::string& where,
                   Bytes& out, Encoded* found) {
-  switch (type.kind) {  // what most fields are, without the machinery
-    case Kind::kInt:
-      if (PyLong_CheckExact(value)) {
-        int overflow = 0;
-        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        if (overflow == 0) return put_int(out, number), true;
-      }
-      break;
-    case Kind::kStr:
-      if (PyUnicode_CheckExact(value) && PyUnicode_IS_COMPACT_ASCII(value))
-        return put_str(
-                   out,
-                   {static_cast<const char*>(PyUnicode_DATA(value)), static_cast<size_t>(PyUnicode_GET_LENGTH(value))},
-                   Mode::kValue),
-               true;
-      break;
-    case Kind::kFloat:
-      if (PyFloat_CheckExact(value)) return put_float(out, PyFloat_AS_DOUBLE(value), Mode::kValue), true;
-      break;
-    case Kind::kBool:
-      if (PyBool_Check(value)) return put_bool(out, value == Py_True), true;
-      break;
-    default: break;
-  }
+  if (put_plain(value, type, out)) return true;
   Encoder encoder(connection, false, where, out);
   bool is_ok = encoder.encode_whole(value, type);
   if (found != nullptr) found->has_pickle = encoder.has_pickle();

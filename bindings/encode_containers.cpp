@@ -1,6 +1,9 @@
 // Tuples, sets and dicts. Iterating over what is not the interpreter's own runs code of the program, so such values are
 // copied first; and what is iterated over is held, because converting an item may change the list it is in.
 
+#include <algorithm>
+
+#include "bindings/decoder.h"
 #include "bindings/encoder.h"
 #include "bindings/errors.h"
 #include "bindings/frozen_dict.h"
@@ -42,6 +45,18 @@ PyObject* list_of(PyObject* iterable) {
     return nullptr;
   }
   return PyErr_Occurred() ? nullptr : list.release();
+}
+
+/// Whether two values of a type may be equal to Python though they are stored differently: 1, 1.0 and True; a tuple and a
+/// named tuple.
+bool may_hold_equals(const FieldType& type) {
+  bool found = false;
+  each_part_of(type, [&](const FieldType& part) {
+    auto is_own_kind = [](const auto& arm) { return arm->kind == FieldKind::kNone || arm->kind == FieldKind::kStr; };
+    found |= part.kind == FieldKind::kObject;
+    found |= part.kind == FieldKind::kOneOf && part.parts.size() - std::ranges::count_if(part.parts, is_own_kind) > 1;
+  });
+  return found;
 }
 
 Fit changed_meanwhile(const std::string& where) {
@@ -102,6 +117,7 @@ Fit Encoder::pairs_of(PyObject* value, Ref& pairs) {
 }
 
 Fit Encoder::encode_item(PyObject* item, const FieldType& type, PyObject* key, Py_ssize_t index) {
+  if (put_plain(item, type, out_)) return Fit::kTaken;
   Ref held = Ref::borrow(item);
   Inside inside(*this, nullptr, key, index);
   return encode(item, type);
@@ -173,7 +189,27 @@ Fit Encoder::encode_set_of(PyObject* value, const FieldType& type) {
   for (size_t i = 0; i + 1 < begins.size(); ++i)
     views.push_back(BytesView(unsorted).substr(begins[i] - start, begins[i + 1] - begins[i]));
   put_set(out_, views);
-  return Fit::kTaken;
+  const FieldType& element = type.kind == FieldKind::kObject ? type : *type.parts[0];
+  return views.size() > 1 && may_hold_equals(element) ? leave_out_equals(type, start) : Fit::kTaken;
+}
+
+/// What is read of a set is one of Python's, so it has but one of 1, 1.0 and True: then no more of them are stored. Only
+/// reading it tells, because lists become tuples and mappings records before they are equal.
+Fit Encoder::leave_out_equals(const FieldType& type, size_t start) {
+  if (has_pickle_) return Fit::kTaken;
+  Bytes stored = out_.substr(start);
+  Reader in(stored);
+  Ref read = Ref::steal(Decoder(connection_).decode(in, type));
+  if (!read) {  // a codec that does not take back what it gave: who reads the field is told
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) return Fit::kFailed;
+    PyErr_Clear();
+    return Fit::kTaken;
+  }
+  Reader counted(stored);
+  counted.byte();
+  if (static_cast<size_t>(PySet_GET_SIZE(read.get())) == counted.count(1)) return Fit::kTaken;
+  out_.resize(start);
+  return encode_set_of(read.get(), type);
 }
 
 Fit Encoder::encode_dict_of(PyObject* value, const FieldType& type) {

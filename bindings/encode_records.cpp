@@ -1,6 +1,8 @@
 // Records and Alternatives. A record takes its own class, a mapping or another NamedTuple by the names of its fields, and
 // a tuple or list with all of them in order.
 
+#include <optional>
+
 #include "bindings/connection.h"
 #include "bindings/encoder.h"
 #include "bindings/errors.h"
@@ -9,8 +11,6 @@
 
 namespace odb {
 namespace {
-
-using Parts = std::vector<Ref>;
 
 /// The names of the fields of a named tuple's class, or none.
 Ref field_names_of(PyObject* value) {
@@ -126,12 +126,14 @@ Fit Encoder::put_group(const PartGroup& group, const Parts& parts) {
 /// The fields behind a head, each behind its mark; those at the end that are as the default are taken away again.
 Fit Encoder::put_parts(const PartGroup& group, const Parts& parts) {
   size_t count = group.fields.size();
-  std::vector<size_t> begins(count + 1);
+  boost::container::small_vector<size_t, 9> begins(count + 1);
   for (size_t i = 0; i < count; ++i) {
     const PartField& field = group.fields[i];
     begins[i] = out_.size();
     out_.push_back(static_cast<char>(mark::kGreater));
-    if (parts[i]) {
+    if (parts[i] && put_plain(parts[i].get(), *field.type, out_)) {
+      // as most fields are
+    } else if (parts[i]) {
       Inside inside(*this, field.name.get(), nullptr, 0);
       Fit fit = encode(parts[i].get(), *field.type);
       if (fit != Fit::kTaken) return fit;
@@ -146,7 +148,7 @@ Fit Encoder::put_parts(const PartGroup& group, const Parts& parts) {
   begins[count] = out_.size();
   uint8_t rest = mark::kEqual;
   size_t stored = 0;
-  Scratch scratch;
+  std::optional<Scratch> scratch;  // for a default that depends on the connection
   for (size_t i = count; i > 0; --i) {
     const PartField& field = group.fields[i - 1];
     BytesView value = BytesView(out_).substr(begins[i - 1] + 1, begins[i] - begins[i - 1] - 1);
@@ -154,11 +156,12 @@ Fit Encoder::put_parts(const PartGroup& group, const Parts& parts) {
       rest = mark::kGreater;
       if (stored == 0) stored = i;
     } else {
-      scratch.bytes.clear();
       BytesView default_value = field.default_bytes;
       if (default_value.empty()) {
-        if (!put_default(field, scratch.bytes)) return Fit::kFailed;
-        default_value = scratch.bytes;
+        if (!scratch) scratch.emplace();
+        scratch->bytes.clear();
+        if (!put_default(field, scratch->bytes)) return Fit::kFailed;
+        default_value = scratch->bytes;
       }
       if (value != default_value) {
         if (stored == 0) stored = i;

@@ -76,6 +76,7 @@ class Encoder {
   Fit encode_tuple_of(PyObject* value, const FieldType& type);
   Fit encode_tuple(PyObject* value, const FieldType& type);
   Fit encode_set_of(PyObject* value, const FieldType& type);
+  Fit leave_out_equals(const FieldType& type, size_t start);
   Fit encode_dict_of(PyObject* value, const FieldType& type);
   /// What an iterable or mapping of the program's own gives, as a list or dict, once; kNot: the value is none of these.
   Fit copy_foreign(PyObject* value, Ref& copy);
@@ -89,11 +90,11 @@ class Encoder {
   // encode_records.cpp
   Fit encode_record(PyObject* value, const FieldType& type);
   Fit encode_alternative(PyObject* value, const FieldType& type);
-  Fit parts_of_own(PyObject* value, const PartGroup& group, std::vector<Ref>& parts);
-  Fit parts_by_name(PyObject* names, PyObject* items, const FieldType& type, std::vector<Ref>& parts);
-  Fit parts_of_mapping(PyObject* pairs, const FieldType& type, std::vector<Ref>& parts);
-  Fit put_parts(const PartGroup& group, const std::vector<Ref>& parts);
-  Fit put_group(const PartGroup& group, const std::vector<Ref>& parts);
+  Fit parts_of_own(PyObject* value, const PartGroup& group, Parts& parts);
+  Fit parts_by_name(PyObject* names, PyObject* items, const FieldType& type, Parts& parts);
+  Fit parts_of_mapping(PyObject* pairs, const FieldType& type, Parts& parts);
+  Fit put_parts(const PartGroup& group, const Parts& parts);
+  Fit put_group(const PartGroup& group, const Parts& parts);
   bool put_default(const PartField& field, Bytes& out);
 
   // encode_objects.cpp
@@ -142,6 +143,10 @@ class Encoder {
   std::string failure_;
   bool has_pickle_ = false;
 };
+
+/// What most values are, without the machinery: exactly of a plain scalar type, or of such an arm, whose bytes are those
+/// that every other arm would give. False, without an exception: it is something else, or does not fit.
+bool put_plain(PyObject* value, const FieldType& type, Bytes& out);
 
 bool is_numpy_scalar(PyObject* value);
 bool is_numpy_bool(PyObject* value);

@@ -161,7 +161,14 @@ class SpecParser {
     bool is_ok = parse_fields(fields, group);
     enclosing_.pop_back();
     type.is_whole = is_ok;
-    return is_ok;
+    return is_ok && (group.shape != Shape::kStruct || find_positional(group));
+  }
+
+  bool find_positional(PartGroup& group) {
+    Ref positional = Ref::steal(PyObject_GetAttrString(group.cls.get(), "__match_args__"));
+    int is_same = positional ? PyObject_RichCompareBool(positional.get(), group.field_names.get(), Py_EQ) : -1;
+    group.is_positional = is_same == 1;
+    return is_same >= 0;
   }
 
   bool parse_alternative(PyObject* cls, PyObject* name, PyObject* arms, FieldType& type) {

@@ -85,7 +85,8 @@ struct PartGroup {
   Shape shape = Shape::kTuple;
   std::string name;  // empty: anonymous
   std::vector<PartField> fields;
-  Ref field_names;  // a tuple
+  Ref field_names;             // a tuple
+  bool is_positional = false;  // kStruct: its class takes all fields in their order, which is faster than by name
 };
 
 struct EnumMember {

@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <boost/container/small_vector.hpp>
 #include <utility>
 
 namespace odb {
@@ -37,5 +38,8 @@ class Ref {
  private:
   PyObject* object_ = nullptr;
 };
+
+/// The fields of a record. Few records have more of them than fit without an allocation.
+using Parts = boost::container::small_vector<Ref, 8>;
 
 }  // namespace odb

@@ -63,7 +63,7 @@ class Target:
 
 @register_record
 @dataclass(frozen=True)
-class Known:
+class MadeKnown:
     """A record that object fields hold."""
 
     x: int = 0
@@ -83,12 +83,14 @@ class Celsius:
         return hash(self.degrees)
 
 
-register_codec(Celsius, lambda value: value.degrees, Celsius, "tests.Celsius")
+register_codec(Celsius, lambda value: value.degrees, Celsius, "tests.MadeCelsius")
 
-Shape = Alternative("Shape", Dot={}, Circle={"radius": float}, Box={"width": int, "height": int})
+Shape = Alternative("MadeShape", Dot={}, Circle={"radius": float}, Box={"width": int, "height": int})
 register_record(Shape)
-Tree = Forward("Tree")
-Tree = Tree.define(Alternative("Tree", Leaf={"value": OneOf(None, int)}, Node={"children": TupleOf(Tree), "name": str}))
+Tree = Forward("MadeTree")
+Tree = Tree.define(
+    Alternative("MadeTree", Leaf={"value": OneOf(None, int)}, Node={"children": TupleOf(Tree), "name": str})
+)
 
 
 class Colour(enum.Enum):
@@ -249,7 +251,7 @@ ANYTHING = _hashable(
     st.one_of(
         st.none(), st.booleans(), INTS, FLOATS, TEXTS, BYTES, DATETIMES, st.dates(), st.times(), DECIMALS, st.uuids(),
         st.timedeltas(-_DELTA_MAX, _DELTA_MAX),
-        st.builds(Known, INTS, FLOATS),
+        st.builds(MadeKnown, INTS, FLOATS),
         st.builds(Shape.Circle, FLOATS),
         st.builds(Celsius, st.floats(allow_nan=False)),
         st.integers(1, 5).map(Target.fromIdentity),

@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from object_database import DatabaseConnection, Indexed, InMemServer, Schema, _core
 from object_database.errors import StoreCorruptError, TextError, ValueRangeError, ValueTypeError
 from object_database.persistence import InMemoryPersistence
-from object_database.types import Set
+from object_database.schema import indexValueFor
+from object_database.types import OneOf, Set, TupleOf
 from tests.type_strategies import (
     ANYTHING,
     Made,
@@ -172,6 +174,23 @@ def test_a_set_of_a_list_has_each_value_once(data: st.DataObject) -> None:
     assert same(convert(field, read), read)
     assert convert(field, [*items, *items]) == read or has_nan(read)
     assert _core.convert(("tuple", field.spec), (read,), "S.T.f") == (read,) or has_nan(read)
+
+
+@pytest.mark.parametrize(
+    ("element", "items"),
+    [
+        (OneOf(int, float), [1, 1.0]),
+        (OneOf(None, bool, int, str), [True, 1]),
+        (object, [True, 1, 1.0, Decimal(1)]),
+        (OneOf(TupleOf(int), TupleOf(float)), [[1], [1.0]]),
+    ],
+)
+def test_a_set_has_one_of_what_python_finds_equal(element: Any, items: list[Any]) -> None:
+    field = Set(element)
+    key = indexValueFor(field, items)
+    read = field(items)
+    assert len(read) == 1
+    assert indexValueFor(field, read) == key  # what is read finds what was written
 
 
 # ---- through a server: rows, keys, lookups
