@@ -492,8 +492,10 @@ class Writer:
 
     def kill(self) -> int | None:
         """Kill it, and return the last transaction that it had got acknowledged unseen, if any."""
+        assert self.process.stdout is not None
         self.process.kill()
-        out, _ = self.process.communicate()
+        out = self.process.stdout.read()  # communicate() would miss what readline() has read ahead
+        self.process.communicate()
         whole = [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
         return int(whole[-1]) if whole else None
 
