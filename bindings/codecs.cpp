@@ -3,6 +3,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "bindings/errors.h"
+#include "bindings/frozen_dict.h"
 #include "bindings/guarded.h"
 #include "bindings/object_type.h"
 #include "core/base/limits.h"
@@ -23,6 +24,13 @@ Registry& registry() {
 }
 
 PyTypeObject* as_type(const Ref& cls) { return reinterpret_cast<PyTypeObject*>(cls.get()); }
+
+/// Whether encode_object takes a value of the class before it asks for a codec.
+bool is_held_as_it_is(PyTypeObject* type) {
+  return type == Py_TYPE(Py_None) || type == &PyBool_Type || type == &PyLong_Type || type == &PyFloat_Type ||
+         type == &PyUnicode_Type || type == &PyBytes_Type || type == &PyTuple_Type || type == &PyList_Type ||
+         type == &PyDict_Type || type == &PySet_Type || type == &PyFrozenSet_Type || type == frozen_dict_type();
+}
 
 /// register_codec(cls, encode, decode, name)
 PyObject* register_codec(PyObject*, PyObject* args) {
@@ -47,12 +55,14 @@ PyObject* register_codec(PyObject*, PyObject* args) {
     set_error("SchemaError", "a codec named '" + name + "' or for " + type->tp_name + " is registered already");
     return nullptr;
   }
-  if ((type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 &&
-      PyType_FastSubclass(type, Py_TPFLAGS_LONG_SUBCLASS | Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS |
-                                    Py_TPFLAGS_BYTES_SUBCLASS | Py_TPFLAGS_UNICODE_SUBCLASS |
-                                    Py_TPFLAGS_DICT_SUBCLASS)) {
+  if (is_held_as_it_is(type)) {
     set_error("SchemaError",
               std::string("object fields hold a ") + type->tp_name + " as it is; a codec for it would never be asked");
+    return nullptr;
+  }
+  if (find_database_type(type) != nullptr) {
+    set_error("SchemaError", std::string("object fields hold references to ") + type->tp_name +
+                                 " objects; a codec for it would store copies");
     return nullptr;
   }
   auto* codec = new Codec{name, Ref::borrow(cls), Ref::borrow(encode), Ref::borrow(decode)};  // lives for ever
@@ -68,6 +78,12 @@ PyObject* register_record(PyObject*, PyObject* spec) {
   if (type->kind != FieldKind::kRecord && type->kind != FieldKind::kAlternative) {
     set_error("SchemaError",
               "register_record takes a NamedTuple, a frozen dataclass, a msgspec.Struct or an Alternative");
+    return nullptr;
+  }
+  if (type->tag == 0) {
+    set_error("SchemaError", "register_record: " + describe(*type) +
+                                 " has no name that its values could be known by; " +
+                                 "write a class that derives from it");
     return nullptr;
   }
   know_records(*type.release());  // lives for ever
