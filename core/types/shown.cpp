@@ -95,12 +95,14 @@ class Shower {
         out_ += " (";
         for (const TypeDescriptor::Member& member : type.members()) {
           if (&member != &type.members().front()) out_ += ", ";
-          out_ += member.name;
+          out_ += member.name + " = " + odb::show(decode(member.value, Mode::kValue).value());
         }
         out_ += ")";
         break;
       case Kind::kForward: add(type.children().front(), is_part); break;
       case Kind::kAgain: out_ += type.name(); break;
+      case Kind::kDecimal: out_ += "Decimal"; break;
+      case Kind::kUuid: out_ += "UUID"; break;
       default: out_ += word_of(type.kind());
     }
   }
