@@ -198,7 +198,9 @@ PyObject* Decoder::decode_known(Reader& in, bool is_record) {
     in = from_here;
     return read;
   }
-  if (fault_.empty()) fault_ = "this program does not know its class: call register_record for it";
+  if (fault_.empty())
+    fault_ = records_of_tag(tag).empty() ? "this program does not know its class: call register_record for it"
+                                         : "the class of its name that this program knows has other fields";
   return nullptr;
 }
 

@@ -226,3 +226,21 @@ def test_a_definition_makes_the_records_that_it_names_known(db: DatabaseConnecti
         box = Box(it=Later(1))
     with db.view():
         assert (box.it, type(box.it)) == (Later(1), Later)
+
+
+def test_a_record_is_read_as_the_class_of_its_name_that_fits(
+    connect_db: Callable[[], DatabaseConnection],
+) -> None:
+    def define(annotations: dict[str, Any]) -> Any:
+        return register_record(dataclass(frozen=True)(type("Grown", (), {"__annotations__": annotations})))
+
+    number, text = define({"x": int, "y": int}), define({"z": str})
+    db = connect_db()
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        one, other = Box(it=number(1, 2)), Box(it=text("a"))
+    with db.view():
+        assert (type(one.it), type(other.it)) == (
+            number,
+            text,
+        )  # each is known by its tag, and the one that fits is read
