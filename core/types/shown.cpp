@@ -71,12 +71,12 @@ class Shower {
         add(type.children()[1], true);
         break;
       case Kind::kTuple:
-        out_ += "tuple (";
+        out_ += "tuple of (";
         add_list(type.children());
         out_ += type.children().size() == 1 ? ",)" : ")";
         break;
       case Kind::kRecord:
-        out_ += type.name();
+        out_ += type.name().empty() ? "NamedTuple" : type.name();
         if (is_in_full_ || type.name().empty()) add_fields(type.fields());
         break;
       case Kind::kAlternative:
