@@ -67,8 +67,9 @@ def test_it_equals_every_mapping_with_its_items_and_hashes_without_order() -> No
 
 def test_it_is_ordered_by_its_items_as_an_index_orders_it() -> None:
     made = [FrozenDict(each) for each in ({}, {"a": 1}, {"a": 1, "b": 0}, {"a": 2}, {"b": 0})]
+    mixed = [made[each] for each in (3, 1, 4, 0, 2)]
     kind = ConstDict(str, int)
-    assert sorted(reversed(made)) == made == sorted(made, key=lambda each: indexValueFor(kind, each))
+    assert sorted(mixed) == made == sorted(mixed, key=lambda each: indexValueFor(kind, each))
     assert made[0] < made[1] <= made[1] < made[2]
     assert made[4] > made[3] >= made[3]
     with pytest.raises(TypeError):
