@@ -3,6 +3,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "bindings/errors.h"
+#include "bindings/frozen_dict.h"
 #include "bindings/guarded.h"
 #include "bindings/object_type.h"
 #include "core/base/limits.h"
@@ -48,6 +49,13 @@ bool is_same_anew(PyTypeObject* one, PyTypeObject* other) {
 
 PyTypeObject* class_of(const FieldType& record) { return as_type(record.groups[0].cls); }
 
+/// Whether encode_object takes a value of the class before it asks for a codec.
+bool is_held_as_it_is(PyTypeObject* type) {
+  return type == Py_TYPE(Py_None) || type == &PyBool_Type || type == &PyLong_Type || type == &PyFloat_Type ||
+         type == &PyUnicode_Type || type == &PyBytes_Type || type == &PyTuple_Type || type == &PyList_Type ||
+         type == &PyDict_Type || type == &PySet_Type || type == &PyFrozenSet_Type || type == frozen_dict_type();
+}
+
 /// register_codec(cls, encode, decode, name)
 PyObject* register_codec(PyObject*, PyObject* args) {
   PyObject *cls, *encode, *decode;
@@ -71,12 +79,14 @@ PyObject* register_codec(PyObject*, PyObject* args) {
     set_error("SchemaError", "a codec named '" + name + "' or for " + type->tp_name + " is registered already");
     return nullptr;
   }
-  if ((type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 &&
-      PyType_FastSubclass(type, Py_TPFLAGS_LONG_SUBCLASS | Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS |
-                                    Py_TPFLAGS_BYTES_SUBCLASS | Py_TPFLAGS_UNICODE_SUBCLASS |
-                                    Py_TPFLAGS_DICT_SUBCLASS)) {
+  if (is_held_as_it_is(type)) {
     set_error("SchemaError",
               std::string("object fields hold a ") + type->tp_name + " as it is; a codec for it would never be asked");
+    return nullptr;
+  }
+  if (find_database_type(type) != nullptr) {
+    set_error("SchemaError", std::string("object fields hold references to ") + type->tp_name +
+                                 " objects; a codec for it would store copies");
     return nullptr;
   }
   auto* codec = new Codec{name, Ref::borrow(cls), Ref::borrow(encode), Ref::borrow(decode)};  // lives for ever

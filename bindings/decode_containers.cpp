@@ -203,7 +203,12 @@ PyObject* Decoder::decode_object(Reader& in, const FieldType& type) {
 PyObject* Decoder::decode_known(Reader& in, bool is_record) {
   Reader ahead = in;
   ahead.byte();
-  if (const FieldType* known = record_of_tag(ahead.tag(), is_record)) return decode(in, *known);
+  if (const FieldType* known = record_of_tag(ahead.tag(), is_record)) {
+    PyObject* read = decode(in, *known);
+    if (read == nullptr && !PyErr_Occurred() && fault_.empty())
+      fault_ = "the class of its name that this program knows has other fields";
+    return read;
+  }
   if (fault_.empty())
     fault_ =
         "this program does not know its class, or several of that name: call register_record for the one that is meant";

@@ -152,7 +152,7 @@ PyObject* index_value(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "OO", &spec, &value)) return nullptr;
   FieldType type;
   PyView* view = current_view();
-  const char* where = view == nullptr ? "indexValueFor outside of a view" : "indexValueFor";
+  const char* where = "indexValueFor";
   if (!parse_field_type(spec, type, where)) return nullptr;
   std::optional<Kept> kept;
   if (view != nullptr) kept.emplace(view);

@@ -74,7 +74,7 @@ bool Encoder::encode_whole(PyObject* value, const FieldType& type) {
 Fit Encoder::encode(PyObject* value, const FieldType& type) {
   if (++level_ > kLevelsMax) [[unlikely]] {
     --level_;
-    set_error("ValueTypeError", where_ + ": the value nests too deep");
+    set_error("ValueTypeError", where_ + ": the value nests too deep, or its type does");
     return Fit::kFailed;
   }
   Fit fit = encode_kind(value, type);

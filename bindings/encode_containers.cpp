@@ -22,7 +22,9 @@ bool is_own_container(PyObject* value) {
 
 /// Whether a value that is none of ours and none of the interpreter's containers is meant as many: never text.
 bool is_foreign_iterable(PyObject* value) {
-  if (PyUnicode_Check(value) || PyBytes_Check(value) || PyByteArray_Check(value) || PyType_Check(value)) return false;
+  if (PyUnicode_Check(value) || PyBytes_Check(value) || PyByteArray_Check(value) || PyMemoryView_Check(value) ||
+      PyType_Check(value))
+    return false;
   return Py_TYPE(value)->tp_iter != nullptr && find_database_type(Py_TYPE(value)) == nullptr;
 }
 

@@ -204,7 +204,9 @@ Fit Encoder::put_reference_to(PyObject* handle, const DatabaseType& target) {
   bool has_numbers = is_local_ || connection_ != nullptr;
   TypeId number = has_numbers ? number_of_type(target, connection_) : TypeId{0};
   if (!has_numbers) {
-    set_error("SchemaError", path() + ": a default cannot refer to an object");
+    set_error("SchemaError", path() +
+                                 ": an object has no number here: a default cannot refer to one, nor can a key that is "
+                                 "made outside of a view");
     return Fit::kFailed;
   }
   if (number == TypeId{0}) {

@@ -397,8 +397,13 @@ void append_default(const FieldType& type, const Connection* connection, Bytes& 
 
 std::string describe(const FieldType& type) {
   auto listed = [&type](const char* between) {
+    bool has_words = type.kind != Kind::kOneOf && type.kind != Kind::kTuple;  // around the parts: "set of (int or str)"
     std::string text;
-    for (const auto& part : type.parts) text += (text.empty() ? "" : between) + describe(*part);
+    for (const auto& part : type.parts) {
+      std::string words = describe(*part);
+      if (has_words && part->kind == Kind::kOneOf) words = "(" + words + ")";
+      text += (text.empty() ? "" : between) + words;
+    }
     return text;
   };
   switch (type.kind) {

@@ -3,6 +3,7 @@
 #include "bindings/convert.h"
 #include "bindings/errors.h"
 #include "bindings/guarded.h"
+#include "bindings/ref.h"
 
 namespace odb {
 namespace {
@@ -100,7 +101,16 @@ PyObject* dict_from(PyObject* mapping) {
                              is_frozen_dict(mapping) ? as_frozen(mapping)->dict : mapping);
 }
 
+/// By their items in order, as index keys are.
+PyObject* ordered(PyObject* self, PyObject* other, int op) {
+  Ref ours = Ref::steal(frozen_items(self, nullptr)), theirs = Ref::steal(frozen_items(other, nullptr));
+  ours = Ref::steal(ours ? PySequence_Tuple(ours.get()) : nullptr);
+  theirs = Ref::steal(theirs ? PySequence_Tuple(theirs.get()) : nullptr);
+  return ours && theirs ? PyObject_RichCompare(ours.get(), theirs.get(), op) : nullptr;
+}
+
 PyObject* frozen_compare(PyObject* self, PyObject* other, int op) {
+  if (op != Py_EQ && op != Py_NE && is_frozen_dict(other)) return ordered(self, other, op);
   if ((op != Py_EQ && op != Py_NE) || !is_mapping(other)) Py_RETURN_NOTIMPLEMENTED;
   if (self == other) return PyBool_FromLong(op == Py_EQ);
   if (is_frozen_dict(other)) return PyObject_RichCompare(as_frozen(self)->dict, as_frozen(other)->dict, op);
@@ -177,7 +187,8 @@ PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>("FrozenDict(mapping_or_pairs=(), **items)\n--\n\n"
                                   "A mapping that nobody can change, its keys in order: what dict fields give.\n\n"
                                   "`d + other` and `d | other` add items, the right ones win; `d - keys` leaves keys "
-                                  "out. Equal to any mapping with\nthe same items, and hashable.")},
+                                  "out. Equal to any mapping with\nthe same items, hashable, and ordered by items as "
+                                  "index keys are.")},
     {Py_tp_new, guarded_slot<frozen_new>()},
     {Py_tp_dealloc, reinterpret_cast<void*>(frozen_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(frozen_traverse)},

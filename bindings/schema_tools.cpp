@@ -31,7 +31,7 @@ nb::list schema_types(const nb::bytes& catalogue) {
     if (type.is_dropped()) continue;
     nb::list fields, indexes;
     for (const FieldLayout& field : type.fields) {
-      if (!field.name.empty()) fields.append(nb::make_tuple(field.name, field.type.shown()));
+      if (!field.name.empty()) fields.append(nb::make_tuple(field.name, field.type.shown_in_full()));
     }
     for (const IndexLayout& index : type.indexes) {
       if (index.name.empty()) continue;

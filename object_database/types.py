@@ -82,8 +82,9 @@ def field_type(annotation: Any, names: Callable[[str], Any] | None = None) -> An
 def register_record(cls: _Class) -> _Class:
     """Let `object` fields hold records of a class that no definition names; a class decorator.
 
-    Args:    cls: a typing.NamedTuple, frozen dataclass, frozen msgspec.Struct, NamedTuple(...) or Alternative. Programs that
-             read its values register it too, or name it in a definition; they know it by its name.
+    Args:    cls: a typing.NamedTuple, frozen dataclass, frozen msgspec.Struct, Alternative, or class that derives from a
+             NamedTuple(...). Programs that read its values register it too, or name it in a definition; they know it by
+             its name.
     Raises:  SchemaError: it is none of these.
     """
     _core.register_record(Reading().spec(cls))

@@ -23,6 +23,9 @@ from object_database.types_records import record_fields
 __all__ = ["Alternative", "AlternativeBase"]
 
 
+_RESERVED = frozenset({"__match_args__", "_fields_of", "_fields_spec"})  # what each arm has of its own
+
+
 class Matches:
     """What `value.matches` gives, one for each arm: `value.matches.Add` is True when the value is of the arm Add."""
 
@@ -61,7 +64,7 @@ class AlternativeBase:
     Index: ClassVar[int] = -1  # of an arm: its position in the definition
     ElementType: ClassVar[Any] = _ElementType()
 
-    def __new__(cls: Any, *args: Any, **fields: Any) -> Any:
+    def __new__(cls: Any, /, *args: Any, **fields: Any) -> Any:
         """An arm: its fields by name, or the only one as it is. The Alternative itself: its default, or a value of it."""
         if cls._alternative is None:
             raise TypeError("Alternative(...) makes types; this is what they have in common")
@@ -187,7 +190,8 @@ def _arm_parts(where: str, arm_name: str, fields: dict[str, Any]) -> tuple[tuple
         raise SchemaError(f"{where}: an arm cannot have this name")
     parts = []
     for name, type_ in fields.items():
-        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or hasattr(AlternativeBase, name):
+        is_taken = name in _RESERVED or (isinstance(name, str) and hasattr(AlternativeBase, name))
+        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or is_taken:
             raise SchemaError(f"{where}.{name}: a field cannot have this name")
         try:
             parts.append((name, part_of(type_)))

@@ -35,7 +35,7 @@ def has_default(spec: Any, again: Callable[[Any], bool] = lambda key: False) -> 
         return True  # a reference: to no object
     kind, *rest = spec
     if kind == "oneof":
-        return has_default(rest[0], again)
+        return any(has_default(arm, again) for arm in rest)
     if kind == "tuple":
         return all(has_default(part, again) for part in rest)
     if kind == "record":
@@ -64,7 +64,7 @@ def default_of(spec: Any, where: str) -> Any:
         return spec.fromIdentity(0)  # type: ignore[attr-defined]
     kind, *rest = spec
     if kind == "oneof":
-        return default_of(rest[0], where)
+        return default_of(next(arm for arm in rest if has_default(arm)), where)
     if kind == "literal":
         return rest[0]
     if kind == "enum":

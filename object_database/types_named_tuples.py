@@ -16,6 +16,7 @@ from object_database.types_records import record_fields
 __all__ = ["NamedTuple", "NamedTupleBase"]
 
 _made: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+_RESERVED = frozenset({"__match_args__", "_fields", "_forward", "_spec"})  # what each type has of its own
 
 
 class _Type(type):
@@ -44,7 +45,7 @@ class NamedTupleBase(tuple[Any, ...], metaclass=_Type):
     ElementTypes: ClassVar[tuple[Any, ...]] = ()
     _parts: ClassVar[tuple[Any, ...]] = ()
 
-    def __new__(cls: Any, *args: Any, **fields: Any) -> Any:
+    def __new__(cls: Any, /, *args: Any, **fields: Any) -> Any:
         """Fields by name, or all of them as one tuple or list, or some of them as one mapping or another NamedTuple."""
         if len(args) > 1 or (args and fields):
             raise TypeError(f"{shown(cls)} takes its fields by name, or one tuple, list or mapping of them")
@@ -70,7 +71,7 @@ class NamedTupleBase(tuple[Any, ...], metaclass=_Type):
         with reading.enclosed_by(cls, name):
             return ("record", cls, name, "namedtuple", record_fields(cls._parts, reading))
 
-    def replacing(self, **fields: Any) -> Any:
+    def replacing(self, /, **fields: Any) -> Any:
         """The same record with other values in some fields.
 
         Raises: ValueError: there is no such field.
@@ -111,7 +112,7 @@ def NamedTuple(**fields: Any) -> Any:
     for name, type_ in fields.items():
         if not name.isidentifier():
             raise SchemaError(f"a field of a NamedTuple cannot be named {name!r}: it could not be an attribute")
-        if hasattr(NamedTupleBase, name) and name not in ("index", "count"):
+        if name in _RESERVED or (hasattr(NamedTupleBase, name) and name not in ("index", "count")):
             raise SchemaError(f"a field of a NamedTuple cannot be named {name!r}: every one has something of this name")
         try:
             parts.append((name, part_of(type_)))

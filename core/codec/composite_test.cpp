@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(containers_are_counted_when_stored_and_ended_in_keys) {
   check_bytes("44 01 200161 02", "44 01 20610001 02 00", "{'a': None}");
   check_bytes("50 80 00", "50 80 02", "<record 0: >");
   check_bytes("50 8107 03 8101 01 80 00", "50 8107 03 8101 01 80 02", "<record 7: 1, 0>");
-  check_bytes("50 8107 03 8101 02 907fffffffffffffff 00", "50 8107 03 8101 02", "<record 7: 1, -0.000000>");
+  check_bytes("50 8107 03 8101 02 907fffffffffffffff 00", "50 8107 03 8101 02", "<record 7: 1, -0.0>");
   check_bytes("58 8107 8101 03 05 00", "58 8107 8101 03 05 02", "<alternative 7.1: True>");
   check_bytes("68 0161 4000", "68 610001 4000", "<a: ()>");
   check_bytes("6c 0100", "6c 00ff0001", "<pickle of 1 bytes>");

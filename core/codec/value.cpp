@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <tuple>
 
 #include "core/base/check.h"
@@ -259,6 +260,17 @@ std::string format(const char* pattern, Parts... parts) {
   return {buffer, static_cast<size_t>(size)};
 }
 
+/// The fewest digits that give the number again, as Python shows it.
+std::string show_float(double number) {
+  if (std::isnan(number)) return "nan";
+  std::string text;
+  for (int digits = 1; digits <= 17; ++digits) {
+    text = format("%.*g", digits, number);
+    if (std::strtod(text.c_str(), nullptr) == number) break;
+  }
+  return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text;
+}
+
 /// Years of 365.2425 days are counted from the first of March, so that a leap day is the last of its year.
 std::string show_date(int64_t days) {
   int64_t since_year_0 = days + 719'468;                                                // 0000-03-01
@@ -363,7 +375,7 @@ std::string show(const Value& value) {
     std::string operator()(std::monostate) { return "None"; }
     std::string operator()(bool v) { return v ? "True" : "False"; }
     std::string operator()(int64_t v) { return std::to_string(v); }
-    std::string operator()(double v) { return std::to_string(v); }
+    std::string operator()(double v) { return show_float(v); }
     std::string operator()(const Text& v) { return "'" + v.utf8 + "'"; }
     std::string operator()(const Blob& v) { return "<" + std::to_string(v.bytes.size()) + " bytes>"; }
     std::string operator()(const Reference& v) {

@@ -287,11 +287,11 @@ Status Catalogue::check_against_known(const std::string& qualified_name, const T
                       type_here.shown() + " or None.");
     if (stored == nullptr) continue;
     if (type_here == stored->type || stored->type.widens_to(type_here) || type_here.widens_to(stored->type)) continue;
-    return mismatch(qualified_name + "." + field.name + " is " + stored->type.shown() + " on this server, and " +
-                    type_here.shown() + " in this program. Give the field its old type, or one that takes everything " +
-                    "that the old one does, as " + stored->type.shown() +
-                    " or None; or give it another name; or stop " +
-                    "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
+    return mismatch(
+        qualified_name + "." + field.name + " is " + stored->type.shown_in_full() + " on this server, and " +
+        type_here.shown_in_full() + " in this program. Give the field its old type, or one that takes everything " +
+        "that the old one does, as " + stored->type.shown() + " or None; or give it another name; or stop " +
+        "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
   }
   for (const IndexDefinition& index : type.indexes) {
     auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);

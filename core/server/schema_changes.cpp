@@ -16,7 +16,8 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-std::string shown(const std::string& descriptor) { return TypeDescriptor::parse(descriptor).value().shown(); }
+/// In full: two definitions may give one name to records of different fields.
+std::string shown(const std::string& descriptor) { return TypeDescriptor::parse(descriptor).value().shown_in_full(); }
 
 /// The definition of one type with these members alone.
 SchemaDefinition alone(const SchemaDefinition& schema, const TypeDefinition& type, std::vector<FieldDefinition> fields,
@@ -43,7 +44,7 @@ struct Comparison {
     } else if (at->type.text() != field.type) {
       bool is_wider = at->type.widens_to(TypeDescriptor::parse(field.type).value());
       changes.push_back({is_wider ? Kind::kWider : Kind::kNarrower, where(field.name),
-                         at->type.shown() + " on the server, " + shown(field.type) + " in the program"});
+                         at->type.shown_in_full() + " on the server, " + shown(field.type) + " in the program"});
     }
   }
 

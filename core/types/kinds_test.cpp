@@ -275,13 +275,14 @@ BOOST_AUTO_TEST_CASE(types_are_shown_as_people_say_them) {
       {"tupleof(" + kLine + ")", "tuple of Line"},
       {"setof(oneof(str,none))", "set of (str or None)"},
       {"dictof(str,ref(app.User))", "dict of str to app.User"},
-      {"tuple(int,datetime)", "tuple (int, datetime)"},
+      {"tuple(int,datetime)", "tuple of (int, datetime)"},
       {"oneof(literal(200161),literal(200162))", "'a' or 'b'"},
-      {"record(,x:int,y:int=8105)", "(x: int, y: int = 5)"},
+      {"record(,x:int,y:int=8105)", "NamedTuple(x: int, y: int = 5)"},
+      {"oneof(decimal,uuid)", "Decimal or UUID"},
       {kColor, "Color"}};
   for (const auto& [text, words] : shown) BOOST_TEST(parsed(text).shown() == words);
   BOOST_TEST(parsed(kLine).shown_in_full() == "Line(price: int, count: int = 1, note: str = '')");
-  BOOST_TEST(parsed(kColor).shown_in_full() == "Color (RED, BLUE)");
+  BOOST_TEST(parsed(kColor).shown_in_full() == "Color (RED = 1, BLUE = 2)");
   BOOST_TEST(parsed(kExpr).shown_in_full().starts_with("Expr: Nil() or Number(value: int = 0) or Add(left: Expr = "));
   std::string many = "tuple(int";
   for (int i = 0; i < 1000; ++i) many += ",dictof(str,str)";

@@ -71,12 +71,12 @@ class Shower {
         add(type.children()[1], true);
         break;
       case Kind::kTuple:
-        out_ += "tuple (";
+        out_ += "tuple of (";
         add_list(type.children());
         out_ += type.children().size() == 1 ? ",)" : ")";
         break;
       case Kind::kRecord:
-        out_ += type.name();
+        out_ += type.name().empty() ? "NamedTuple" : type.name();
         if (is_in_full_ || type.name().empty()) add_fields(type.fields());
         break;
       case Kind::kAlternative:
@@ -95,12 +95,14 @@ class Shower {
         out_ += " (";
         for (const TypeDescriptor::Member& member : type.members()) {
           if (&member != &type.members().front()) out_ += ", ";
-          out_ += member.name;
+          out_ += member.name + " = " + odb::show(decode(member.value, Mode::kValue).value());
         }
         out_ += ")";
         break;
       case Kind::kForward: add(type.children().front(), is_part); break;
       case Kind::kAgain: out_ += type.name(); break;
+      case Kind::kDecimal: out_ += "Decimal"; break;
+      case Kind::kUuid: out_ += "UUID"; break;
       default: out_ += word_of(type.kind());
     }
   }

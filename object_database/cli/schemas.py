@@ -88,7 +88,7 @@ def schemas_named(words: str) -> list[Schema]:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ValueError(f"the module {module_name} cannot be imported: {error}") from error
-    found = {name: each for name, each in vars(module).items() if isinstance(each, Schema)}
+    found = {name: each for name, each in vars(module).items() if isinstance(each, Schema) and each.name != "core"}
     if wanted:
         found = {name: each for name, each in found.items() if wanted in (name, each.name)}
     if not found:

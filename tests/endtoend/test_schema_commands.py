@@ -74,10 +74,13 @@ def test_show_tells_the_same_of_a_store_and_of_its_server(tmp_path: Path) -> Non
 
 def test_diff_tells_what_a_definition_would_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path)
-    (tmp_path / "old_shop.py").write_text(OLD)
+    (tmp_path / "old_shop.py").write_text("from object_database import core_schema  # the server's own\n" + OLD)
     (tmp_path / "new_shop.py").write_text(NEW)
     monkeypatch.chdir(tmp_path)
-    assert "nothing would change" in done("--data-dir", ".", "schema", "diff", "old_shop")
+    assert (
+        done("--data-dir", ".", "schema", "diff", "old_shop")
+        == "shop: the schema is there as it is; nothing would change\n"
+    )
     found = odb("--data-dir", ".", "schema", "diff", "new_shop:shop")
     assert found.returncode == 1, found.stderr
     lines = [line.strip() for line in found.stdout.splitlines()]

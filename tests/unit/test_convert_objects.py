@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from object_database import DatabaseConnection, Indexed, Schema
+from object_database import DatabaseConnection, Indexed, Schema, types
 from object_database.errors import SchemaError, SchemaMismatchError, ValueTypeError
 from object_database.server import Server
 from object_database.types import Alternative, FrozenDict, register_codec, register_record
@@ -200,10 +200,15 @@ def test_codecs_may_fail_and_may_nest(db: DatabaseConnection) -> None:
 def test_registrations_that_cannot_be_meant_so_are_refused() -> None:
     with pytest.raises(SchemaError, match="is registered already"):
         register_codec(Plain, repr, eval, name="fractions.Fraction")
-    with pytest.raises(SchemaError, match="as it is"):
-        register_codec(dict, repr, eval)
+    for held in (type(None), bool, int, float, str, bytes, tuple, list, dict, set, frozenset, FrozenDict):
+        with pytest.raises(SchemaError, match="as it is"):
+            register_codec(held, repr, eval)
+    with pytest.raises(SchemaError, match="object fields hold references to"):
+        register_codec(Box, repr, eval)
     with pytest.raises(SchemaError):
         register_record(int)
+    with pytest.raises(SchemaError, match=r"NamedTuple\(x: int\) has no name that its values could be known by"):
+        register_record(types.NamedTuple(x=int))
     with pytest.raises(ValueTypeError, match="two functions"):
         register_codec(Plain, None, eval)  # type: ignore[arg-type]
 
@@ -221,3 +226,21 @@ def test_a_definition_makes_the_records_that_it_names_known(db: DatabaseConnecti
         box = Box(it=Later(1))
     with db.view():
         assert (box.it, type(box.it)) == (Later(1), Later)
+
+
+def test_a_record_is_read_as_the_class_of_its_name_that_fits(
+    connect_db: Callable[[], DatabaseConnection],
+) -> None:
+    def define(annotations: dict[str, Any]) -> Any:
+        return register_record(dataclass(frozen=True)(type("Grown", (), {"__annotations__": annotations})))
+
+    number, text = define({"x": int, "y": int}), define({"z": str})
+    db = connect_db()
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        one, other = Box(it=number(1, 2)), Box(it=text("a"))
+    with db.view():
+        assert (type(one.it), type(other.it)) == (
+            number,
+            text,
+        )  # each is known by its tag, and the one that fits is read

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from object_database.types import FrozenDict
+from object_database.schema import indexValueFor
+from object_database.types import ConstDict, FrozenDict
 
 pytestmark = pytest.mark.sanitizer
 
@@ -62,6 +63,19 @@ def test_it_equals_every_mapping_with_its_items_and_hashes_without_order() -> No
     assert {made: 1}[FrozenDict(b=2, a=1)] == 1
     with pytest.raises(TypeError):
         hash(FrozenDict(a=[]))
+
+
+def test_it_is_ordered_by_its_items_as_an_index_orders_it() -> None:
+    made = [FrozenDict(each) for each in ({}, {"a": 1}, {"a": 1, "b": 0}, {"a": 2}, {"b": 0})]
+    mixed = [made[each] for each in (3, 1, 4, 0, 2)]
+    kind = ConstDict(str, int)
+    assert sorted(mixed) == made == sorted(mixed, key=lambda each: indexValueFor(kind, each))
+    assert made[0] < made[1] <= made[1] < made[2]
+    assert made[4] > made[3] >= made[3]
+    with pytest.raises(TypeError):
+        assert made[0] < {"a": 1}
+    with pytest.raises(TypeError):
+        assert FrozenDict({1: 1}) < FrozenDict({"a": 1})
 
 
 def test_it_is_added_to_and_taken_from() -> None:

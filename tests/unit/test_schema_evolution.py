@@ -1,7 +1,10 @@
 """Programs with different definitions of one type work on one server (D18)."""
 
+import re
 from collections.abc import Callable
+from dataclasses import make_dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -95,6 +98,33 @@ def test_what_does_not_fit_the_catalogue_is_refused_whole(
     with pytest.raises(SchemaMismatchError, match=r"evolved\.Order\.(a|by) is .* on this server"):
         program(second_db, {**annotations, "later": int}, **members)
     program(third_db, {"later": str})  # nothing of the refused one was taken
+
+
+Colour, Hue = Enum("Colour", {"RED": 1}), Enum("Colour", {"RED": "r"})  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "message"),
+    [
+        (
+            make_dataclass("Line", [("price", int)], frozen=True),
+            make_dataclass("Line", [("price", int), ("note", str)], frozen=True),
+            "Line(price: int) on this server, and Line(price: int, note: str) in this program",
+        ),
+        (Colour, Hue, "Colour (RED = 1) on this server, and Colour (RED = 'r') in this program"),
+        (
+            Alternative("Event", Made={}, Paid={"sum": float}),
+            Alternative("Event", Paid={"sum": float}, Made={}),
+            "Event: Made() or Paid(sum: float = 0.0) on this server, and Event: Paid(sum: float = 0.0) or Made() in this",
+        ),
+    ],
+)
+def test_types_of_one_name_are_told_apart_in_a_refusal(
+    connect_db: Connect, there: Any, here: Any, message: str
+) -> None:
+    program(connect_db(), {"it": there})
+    with pytest.raises(SchemaMismatchError, match=re.escape(message)):
+        program(connect_db(), {"it": here})
 
 
 def test_a_field_becomes_wider_and_older_programs_go_on(connect_db: Connect) -> None:

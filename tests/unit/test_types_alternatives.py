@@ -59,6 +59,11 @@ def test_arms_are_subclasses() -> None:
     assert Expr.__module__ == __name__
 
 
+def test_names_that_python_has_for_arguments_are_names_of_fields_too() -> None:
+    made = Alternative("Made", A={"self": int, "cls": int, "args": int, "fields": int})
+    assert repr(made.A(self=1, cls=2, args=3, fields=4)) == "A(self=1, cls=2, args=3, fields=4)"
+
+
 def test_the_same_definition_twice_is_two_types() -> None:
     one, other = (Alternative("Twice", A={"n": int}) for _ in range(2))
     assert one is not other
@@ -93,6 +98,7 @@ def test_the_spec_lists_the_arms_and_comes_back_by_the_class() -> None:
         ((("E",), {"A": {"x": list}}), r"E\.A\.x: a field cannot be a <class 'list'>: write list\[int\]"),
         ((("E",), {"A": {"x": [5]}}), r"E\.A\.x: a field cannot be a \[5\]"),
         ((("E",), {"A": {"matches": int}}), r"E\.A\.matches: a field cannot have this name"),
+        ((("E",), {"A": {"_fields_of": int}}), r"E\.A\._fields_of: a field cannot have this name"),
         ((("E",), {"A": {"class": int}}), r"E\.A\.class: a field cannot have this name"),
         ((("E",), {"A": {5: int}}), r"E\.A\.5: a field cannot have this name"),
         ((("E",), {"Name": {}}), r"E\.Name: an arm cannot have this name"),

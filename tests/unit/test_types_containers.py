@@ -212,6 +212,8 @@ def test_iterables_are_taken_and_their_elements_converted(
     [
         ("names", "ab"),  # the reference makes ('a', 'b') of it
         ("numbers", b"ab"),
+        ("numbers", bytearray(b"ab")),
+        ("numbers", memoryview(b"ab")),
         ("numbers", 5),
         ("numbers", None),
         ("numbers", [1.5]),  # the reference truncates

@@ -55,10 +55,17 @@ def test_the_spec_of_an_anonymous_record_and_of_a_class() -> None:
     assert field_spec(NamedTuple(day=date))[4] == (("day", "date", None),)  # a day has no default: it is required
 
 
-@pytest.mark.parametrize("name", ["replacing", "ElementNames", "__init__", "_parts", "a b", "a:b", ""])
+@pytest.mark.parametrize(
+    "name", ["replacing", "ElementNames", "__init__", "_parts", "_fields", "_spec", "a b", "a:b", ""]
+)
 def test_a_field_cannot_have_a_name_that_every_record_uses_or_that_is_none(name: str) -> None:
     with pytest.raises(SchemaError, match=f"cannot be named '{name}'"):
         NamedTuple(**{name: int})
+
+
+def test_names_that_python_has_for_arguments_are_names_of_fields_too() -> None:
+    made = NamedTuple(self=int, cls=int, args=int, fields=int)(self=1, cls=2, args=3, fields=4)
+    assert made.replacing(self=5, cls=6) == (5, 6, 3, 4)
 
 
 @pytest.mark.parametrize("kind", [list, [1], complex, {}])
