@@ -189,7 +189,8 @@ PyObject* Decoder::decode_known(Reader& in, bool is_record) {
   Reader ahead = in;
   ahead.byte();
   uint32_t tag = ahead.tag();
-  for (const FieldType* known : records_of_tag(tag)) {
+  std::vector<const FieldType*> all_known = records_of_tag(tag);  // code of the program may register one more meanwhile
+  for (const FieldType* known : all_known) {
     if ((known->kind == Kind::kRecord) != is_record) continue;
     Reader from_here = in;
     PyObject* read = decode(from_here, *known);
