@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import decimal
 import enum
 from typing import Any, Literal, NamedTuple
@@ -33,7 +34,7 @@ class Wrapped:
 @schema.define
 class Thing:
     any: object
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice, ...]  # type: ignore[valid-type]
     codes: tuple[Code, ...]
     amount: decimal.Decimal = decimal.Decimal(0)
 
@@ -56,13 +57,14 @@ def test_many_values_of_a_union_of_many_literals(db: DatabaseConnection, thing: 
 
 
 def test_a_decoder_that_registers_classes_of_the_name_of_what_is_read(db: DatabaseConnection, thing: Any) -> None:
-    made = []
+    made: list[Any] = []
 
     def known_too(right: type) -> None:
-        made.append(NamedTuple("TwoOfAny", [("left", object), ("right", right)]))  # type: ignore[misc]
+        made.append(collections.namedtuple("TwoOfAny", ["left", "right"]))
+        made[-1].__annotations__ = {"left": object, "right": right}
         register_record(made[-1])
 
-    def decode(value: Any) -> object:
+    def decode(value: Any) -> Any:
         for _ in range(20):
             known_too(bytes)
         return value
