@@ -105,8 +105,9 @@ PyObject* register_record(PyObject*, PyObject* spec) {
     return nullptr;
   }
   if (type->tag == 0) {
-    set_error("SchemaError",
-              "register_record: a NamedTuple without a name cannot be told from others; derive a class from it");
+    set_error("SchemaError", "register_record: " + describe(*type) +
+                                 " has no name that its values could be known by; " +
+                                 "write a class that derives from it");
     return nullptr;
   }
   Namesakes& namesakes = registry().records_by_tag[key_of(*type)];

@@ -171,7 +171,7 @@ PyObject* Decoder::decode_one_of(Reader& in, const FieldType& type) {
       return read;
     }
     if (PyErr_Occurred()) return nullptr;
-    if (++attempts_ > kAttemptsMax) break;
+    if (arm->kind != Kind::kLiteral && ++attempts_ > kAttemptsMax) break;
   }
   return nullptr;
 }

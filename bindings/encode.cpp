@@ -153,7 +153,7 @@ Fit Encoder::encode_first_arm(PyObject* value, const FieldType& type, size_t sta
     Fit fit = encode(value, *arm);
     if (fit != Fit::kNot) return fit;
     out_.resize(start);
-    if (++attempts_ <= kAttemptsMax) [[likely]]
+    if (arm->kind == Kind::kLiteral || ++attempts_ <= kAttemptsMax) [[likely]]  // of literals there may be hundreds
       continue;
     set_error("ValueTypeError", path() + ": too many arms of " + describe(type) + " look alike at every level");
     return Fit::kFailed;

@@ -126,12 +126,13 @@ PyObject* frozen_compare(PyObject* self, PyObject* other, int op) {
 Py_hash_t frozen_hash(PyObject* self) {
   FrozenDict* frozen = as_frozen(self);
   if (frozen->hash != -1) return frozen->hash;
+  if (Py_EnterRecursiveCall(" while hashing a FrozenDict") != 0) return -1;
   PyObject* items = frozen_items(self, nullptr);
   PyObject* set = items == nullptr ? nullptr : PyFrozenSet_New(items);
   Py_XDECREF(items);
-  if (set == nullptr) return -1;
-  frozen->hash = PyObject_Hash(set);
-  Py_DECREF(set);
+  if (set != nullptr) frozen->hash = PyObject_Hash(set);
+  Py_XDECREF(set);
+  Py_LeaveRecursiveCall();
   return frozen->hash;
 }
 

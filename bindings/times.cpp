@@ -148,7 +148,7 @@ Fit encode_decimal(PyObject* value, Bytes& out, std::string& fault) {
   Bytes digits;
   int64_t exponent = 0;
   bool is_fraction = false;
-  for (; at != end && *at != 'E'; ++at) {
+  for (; at != end && *at != 'E' && *at != 'e'; ++at) {  // decimal.getcontext().capitals
     if (*at == '.') {
       is_fraction = true;
     } else if (*at >= '0' && *at <= '9') {

@@ -52,6 +52,35 @@ TypeDescriptor TypeDescriptor::reference(std::string qualified_type_name) {
   return type;
 }
 
+void TypeDescriptor::sort_values() {
+  by_value_.clear();
+  for (uint32_t i = 0; i < children_.size(); ++i)
+    if (children_[i].kind_ == Kind::kLiteral) by_value_.push_back(i);
+  for (uint32_t i = 0; i < members_.size(); ++i) by_value_.push_back(i);
+  auto value_of = [this](uint32_t i) -> BytesView {
+    return members_.empty() ? children_[i].literal_ : members_[i].value;
+  };
+  std::ranges::sort(by_value_, {}, value_of);
+}
+
+// No value is the beginning of another one, so what bytes begin with is the greatest that is not behind them.
+
+const TypeDescriptor* TypeDescriptor::literal_arm_of(BytesView bytes) const {
+  auto literal_of = [this](uint32_t i) -> BytesView { return children_[i].literal_; };
+  auto behind = std::ranges::upper_bound(by_value_, bytes, {}, literal_of);
+  if (behind == by_value_.begin()) return nullptr;
+  const TypeDescriptor& arm = children_[*std::prev(behind)];
+  return bytes.starts_with(arm.literal_) ? &arm : nullptr;
+}
+
+const TypeDescriptor::Member* TypeDescriptor::member_of(BytesView bytes) const {
+  auto value_of = [this](uint32_t i) -> BytesView { return members_[i].value; };
+  auto behind = std::ranges::upper_bound(by_value_, bytes, {}, value_of);
+  if (behind == by_value_.begin()) return nullptr;
+  const Member& member = members_[*std::prev(behind)];
+  return bytes.starts_with(member.value) ? &member : nullptr;
+}
+
 std::string TypeDescriptor::text() const {
   std::string out;
   append_text(out);

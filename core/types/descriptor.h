@@ -97,6 +97,10 @@ class TypeDescriptor {
   /// kLiteral: its V value.
   BytesView literal() const { return literal_; }
   const std::vector<Member>& members() const { return members_; }
+  /// kOneOf: the literal arm that bytes begin with, of which there is one at most; kEnum: such a member. By a search: either may have
+  /// thousands. Null when there is none.
+  const TypeDescriptor* literal_arm_of(BytesView bytes) const;
+  const Member* member_of(BytesView bytes) const;
   /// kRecord.
   const std::vector<Field>& fields() const { return fields_; }
   const std::vector<Arm>& alternative_arms() const { return alternative_arms_; }
@@ -139,6 +143,7 @@ class TypeDescriptor {
   friend class Defaults;
 
   void append_text(std::string& out) const;
+  void sort_values();
   void number(const std::function<TypeId(const std::string&)>& number_of);
 
   Kind kind_;
@@ -149,6 +154,7 @@ class TypeDescriptor {
   Bytes literal_;
   std::vector<TypeDescriptor> children_;
   std::vector<Member> members_;
+  std::vector<uint32_t> by_value_;  // kOneOf: arms that are literals; kEnum: members. In the order of their bytes
   std::vector<Field> fields_;
   std::vector<Arm> alternative_arms_;
 };

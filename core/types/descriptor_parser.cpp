@@ -209,6 +209,7 @@ class DescriptorParser {
       if (!seen.insert(from_here.substr(0, from_here.size() - rest_.size())).second) return fail("names one arm twice");
       if (type.children_.size() > limits::kFieldsPerTypeMax) return fail("has too many arms");
     } while (eat(','));
+    type.sort_values();
     return type.children_.size() >= 2 || fail("has a oneof without two arms");
   }
 
@@ -225,6 +226,7 @@ class DescriptorParser {
       if (type.members_.size() == limits::kFieldsPerTypeMax) return fail("has an enum of too many members");
       type.members_.push_back(std::move(member));
     }
+    type.sort_values();
     return !type.members_.empty() || fail("has enum " + readable(type.name_) + " without members");
   }
 

@@ -237,6 +237,56 @@ BOOST_AUTO_TEST_CASE(arms_that_begin_alike_at_every_level_come_to_an_end) {
   BOOST_TEST(!type.holds(value + from_hex("2000")));
 }
 
+// Of every item most arms are no match, and an item is a byte or two.
+BOOST_AUTO_TEST_CASE(unions_and_enums_may_be_long) {
+  std::string literals = "oneof(bytes", enumeration = "enum(E", targets = "oneof(int";
+  auto hex_of = [](int i) {
+    Bytes value;
+    put_int(value, i);
+    return to_hex(value);
+  };
+  for (int i = 0; i < 1000; ++i) {
+    literals += ",literal(" + hex_of(i * 7 % 1000) + ")";
+    enumeration += ",m" + std::to_string(i) + "=" + hex_of(i * 7 % 1000);
+  }
+  for (int i = 0; i < 300; ++i) targets += ",ref(shop.T" + std::to_string(i) + ")";
+  auto tuple_of = [](const std::string& item) {
+    Bytes value;
+    put_tuple_head(value, 2000);
+    for (int i = 0; i < 2000; ++i) value += from_hex(item);
+    return value;
+  };
+  for (const std::string& type : {literals + ")", enumeration + ")"}) {
+    TypeDescriptor items = parsed("tupleof(" + type + ")"), item = parsed(type);
+    BOOST_TEST(items.holds(tuple_of(hex_of(999))));
+    BOOST_TEST(!items.holds(tuple_of(hex_of(1000))));
+    for (int i = 0; i < 1000; ++i) BOOST_TEST(item.holds(from_hex(hex_of(i))));
+    for (int i : {-1, 1000, 70'000}) BOOST_TEST(!item.holds(from_hex(hex_of(i))));
+    BOOST_TEST(!item.holds(from_hex("200161")));
+  }
+  BOOST_TEST(parsed("tupleof(" + targets + ",none))").holds(tuple_of("02")));
+}
+
+// Each arm has the whole value walked through before it fails.
+BOOST_AUTO_TEST_CASE(arms_behind_a_large_object_come_to_an_end) {
+  std::string arms = "tuple(object,none)";
+  for (int i = 0; i < 2000; ++i) {
+    Bytes literal;
+    put_int(literal, i);
+    arms += ",tuple(object,literal(" + to_hex(literal) + "))";
+  }
+  TypeDescriptor type = parsed("oneof(" + arms + ")");
+  Bytes object;
+  put_tuple_head(object, 1'000'000);
+  for (int i = 0; i < 1'000'000; ++i) put_none(object);
+  Bytes value;
+  put_tuple_head(value, 2);
+  value += object;
+  BOOST_TEST(type.holds(value + from_hex("02")));
+  BOOST_TEST(type.holds(value + from_hex("81ff")));     // one of the first arms
+  BOOST_TEST(!type.holds(value + from_hex("8207cf")));  // the last one: 2,000 times through it all
+}
+
 BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_types) {
   const std::vector<std::pair<std::string, std::string>> defaults = {
       {"object", "02"},

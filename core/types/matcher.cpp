@@ -85,8 +85,12 @@ bool Matcher::match(Placed at) {
     case Kind::kTime:
     case Kind::kTimedelta:
     case Kind::kDecimal:
-    case Kind::kUuid:
-    case Kind::kObject: return !in_.value().empty();
+    case Kind::kUuid: return !in_.value().empty();
+    case Kind::kObject: {
+      size_t size = in_.value().size();  // may be all of it, and be walked through again by every arm that fails behind it
+      steps_left_ -= std::min(steps_left_, size / kObjectBytesInStep);
+      return size > 0;
+    }
     case Kind::kReference: {
       in_.byte();
       int64_t number = in_.integer();
@@ -98,14 +102,12 @@ bool Matcher::match(Placed at) {
       in_.take(type.literal().size());  // no value is the beginning of another one
       return true;
     }
-    case Kind::kEnum: return match_enum(type);
-    case Kind::kOneOf: {
-      Reader here = in_;
-      return std::ranges::any_of(type.arms(), [&](const TypeDescriptor& arm) {
-        in_ = here;
-        return match({&arm, at.scope});
-      });
+    case Kind::kEnum: {
+      const TypeDescriptor::Member* member = type.member_of({in_.position(), in_.remaining()});
+      if (member != nullptr) in_.take(member->value.size());
+      return member != nullptr;
     }
+    case Kind::kOneOf: return match_arms(at);
     case Kind::kTupleOf:
     case Kind::kSetOf:
     case Kind::kDictOf:
@@ -133,12 +135,27 @@ bool Matcher::match(Placed at) {
   return false;
 }
 
-bool Matcher::match_enum(const TypeDescriptor& type) {
-  BytesView rest(in_.position(), in_.remaining());
-  auto found = std::ranges::find_if(type.members(), [&](const auto& member) { return rest.starts_with(member.value); });
-  if (found == type.members().end()) return false;
-  in_.take(found->value.size());
-  return true;
+/// Arms that cannot be meant are passed by at a small part of what trying one costs: a union may have hundreds, and a value be one byte.
+bool Matcher::match_arms(Placed at) {
+  const TypeDescriptor& type = *at.type;
+  Reader here = in_;
+  if (const TypeDescriptor* literal = type.literal_arm_of({in_.position(), in_.remaining()})) {
+    in_.take(literal->literal().size());
+    return true;
+  }
+  uint8_t head = in_.peek();
+  size_t passed_by = 0;
+  for (const TypeDescriptor& arm : type.arms()) {
+    if (steps_left_ == 0) return false;
+    uint8_t expected = head_of(arm.kind());
+    if (arm.kind() == Kind::kLiteral || (expected != kind::kAbsent && head != expected)) {
+      if (++passed_by % kPassedByInStep == 0) --steps_left_;
+      continue;
+    }
+    in_ = here;
+    if (match({&arm, at.scope})) return true;
+  }
+  return false;
 }
 
 bool Matcher::match_items(Placed at) {

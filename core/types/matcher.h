@@ -14,12 +14,12 @@ class Matcher {
  private:
   bool match(Placed at);
   bool match_items(Placed at);
-  bool match_enum(const TypeDescriptor& type);
+  bool match_arms(Placed at);
   bool match_fields(const std::vector<TypeDescriptor::Field>& fields, const Scope* scope);
   bool take_int(int64_t least, int64_t greatest);
 
   // Arms that begin alike are tried in turn, and so at every level below: a peer could have 2^64 things tried for one value.
-  static constexpr size_t kStepsLeast = 4096, kStepsEach = 64;
+  static constexpr size_t kStepsLeast = 4096, kStepsEach = 64, kPassedByInStep = 8, kObjectBytesInStep = 16;
   Reader in_;
   size_t steps_left_;
 };
