@@ -78,14 +78,15 @@ PyObject* frozen_get(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   return Py_NewRef(found != nullptr ? found : count == 2 ? args[1] : Py_None);
 }
 
-// The views of a dict give its program no way to change it.
-PyObject* frozen_keys(PyObject* self, PyObject*) { return PyObject_CallMethod(as_frozen(self)->dict, "keys", nullptr); }
-PyObject* frozen_values(PyObject* self, PyObject*) {
-  return PyObject_CallMethod(as_frozen(self)->dict, "values", nullptr);
+// Views of the dict itself would hand it out: `d.keys().mapping == x` asks x with the dict in hand.
+PyObject* view_of(PyObject* self, const char* kind) {
+  PyObject* view = member_of("collections.abc", kind);
+  return view == nullptr ? nullptr : PyObject_CallOneArg(view, self);
 }
-PyObject* frozen_items(PyObject* self, PyObject*) {
-  return PyObject_CallMethod(as_frozen(self)->dict, "items", nullptr);
-}
+
+PyObject* frozen_keys(PyObject* self, PyObject*) { return view_of(self, "KeysView"); }
+PyObject* frozen_values(PyObject* self, PyObject*) { return view_of(self, "ValuesView"); }
+PyObject* frozen_items(PyObject* self, PyObject*) { return view_of(self, "ItemsView"); }
 
 bool is_mapping(PyObject* value) {
   if (PyDict_Check(value) || is_frozen_dict(value)) return true;
@@ -103,9 +104,7 @@ PyObject* dict_from(PyObject* mapping) {
 
 /// By their items in order, as index keys are.
 PyObject* ordered(PyObject* self, PyObject* other, int op) {
-  Ref ours = Ref::steal(frozen_items(self, nullptr)), theirs = Ref::steal(frozen_items(other, nullptr));
-  ours = Ref::steal(ours ? PySequence_Tuple(ours.get()) : nullptr);
-  theirs = Ref::steal(theirs ? PySequence_Tuple(theirs.get()) : nullptr);
+  Ref ours = Ref::steal(PyDict_Items(as_frozen(self)->dict)), theirs = Ref::steal(PyDict_Items(as_frozen(other)->dict));
   return ours && theirs ? PyObject_RichCompare(ours.get(), theirs.get(), op) : nullptr;
 }
 
@@ -127,7 +126,7 @@ Py_hash_t frozen_hash(PyObject* self) {
   FrozenDict* frozen = as_frozen(self);
   if (frozen->hash != -1) return frozen->hash;
   if (Py_EnterRecursiveCall(" while hashing a FrozenDict") != 0) return -1;
-  PyObject* items = frozen_items(self, nullptr);
+  PyObject* items = PyDict_Items(frozen->dict);
   PyObject* set = items == nullptr ? nullptr : PyFrozenSet_New(items);
   Py_XDECREF(items);
   if (set != nullptr) frozen->hash = PyObject_Hash(set);

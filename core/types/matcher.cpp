@@ -87,7 +87,8 @@ bool Matcher::match(Placed at) {
     case Kind::kDecimal:
     case Kind::kUuid: return !in_.value().empty();
     case Kind::kObject: {
-      size_t size = in_.value().size();  // may be all of it, and be walked through again by every arm that fails behind it
+      size_t size =
+          in_.value().size();  // may be all of it, and be walked through again by every arm that fails behind it
       steps_left_ -= std::min(steps_left_, size / kObjectBytesInStep);
       return size > 0;
     }

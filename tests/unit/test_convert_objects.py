@@ -228,19 +228,37 @@ def test_a_definition_makes_the_records_that_it_names_known(db: DatabaseConnecti
         assert (box.it, type(box.it)) == (Later(1), Later)
 
 
-def test_a_record_is_read_as_the_class_of_its_name_that_fits(
-    connect_db: Callable[[], DatabaseConnection],
-) -> None:
-    def define(annotations: dict[str, Any]) -> Any:
-        return register_record(dataclass(frozen=True)(type("Grown", (), {"__annotations__": annotations})))
+def record_of(module: str, name: str) -> Any:
+    members = {"__annotations__": {"x": int}, "__module__": module}
+    return dataclass(frozen=True)(type(name, (), members))
 
-    number, text = define({"x": int, "y": int}), define({"z": str})
-    db = connect_db()
+
+def test_of_records_of_one_name_the_registered_one_is_meant(db: DatabaseConnection) -> None:
+    one, other = record_of("one", "Grown"), record_of("other", "Grown")
+    both = Schema("both")
+    for name, each in (("One", one), ("Other", other)):
+        both.define(type(name, (), {"__annotations__": {"it": each}}))
     db.subscribeToSchema(schema)
     with db.transaction():
-        one, other = Box(it=number(1, 2)), Box(it=text("a"))
+        for each in (one, other):
+            with pytest.raises(ValueTypeError, match="Grown was given, and there are several records of its name"):
+                Box(it=each(1))
+    register_record(one)
+    with pytest.raises(SchemaError, match="another Grown is registered already"):
+        register_record(other)
+    with db.transaction():
+        box = Box(it=one(1))
+        with pytest.raises(ValueTypeError, match="several records of its name"):
+            box.it = other(2)
     with db.view():
-        assert (type(one.it), type(other.it)) == (
-            number,
-            text,
-        )  # each is known by its tag, and the one that fits is read
+        assert type(box.it) is one
+
+
+def test_a_record_whose_module_is_loaded_again_is_read_as_the_new_class(db: DatabaseConnection) -> None:
+    before = register_record(record_of("again", "Again"))
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        box = Box(it=before(1))
+    anew = register_record(record_of("again", "Again"))
+    with db.view():
+        assert type(box.it) is anew

@@ -116,3 +116,22 @@ def test_the_collector_finds_it_in_cycles() -> None:
     del held
     gc.collect()
     assert not any(isinstance(each, Held) for each in gc.get_objects())
+
+
+def test_nobody_gets_hold_of_the_dict_inside() -> None:
+    """A view of a dict hands it to whatever its `mapping` is compared with."""
+    compared: list[object] = []
+
+    class Greedy:
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    frozen = FrozenDict({"a": 1})
+    for view in (frozen.keys(), frozen.values(), frozen.items()):
+        assert view == Greedy()
+        assert getattr(view, "mapping", None) == Greedy()
+    assert len(compared) == 6
+    assert not any(isinstance(each, dict) for each in compared)
