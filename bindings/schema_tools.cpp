@@ -22,7 +22,7 @@ nb::bytes bytes_of(const Bytes& bytes) { return nb::bytes(bytes.data(), bytes.si
   throw_python_error();
 }
 
-/// [(schema, name, [(field, type for people)], [(index, (field, ...), is unique)])], without what was dropped.
+/// [(schema, name, fingerprint, [(field, type for people)], [(index, (field, ...), is unique)])], without what was dropped.
 nb::list schema_types(const nb::bytes& catalogue) {
   Result<StoredTypes> types = StoredTypes::of(view_of(catalogue));
   if (!types.is_ok()) raise("StoreCorruptError", types.status().message());
@@ -39,7 +39,7 @@ nb::list schema_types(const nb::bytes& catalogue) {
       for (FieldId field : index.fields) over.append(type.fields[field.value].name);
       indexes.append(nb::make_tuple(index.name, nb::tuple(over), index.is_unique));
     }
-    out.append(nb::make_tuple(type.schema, type.name, fields, indexes));
+    out.append(nb::make_tuple(type.schema, type.name, fingerprint(type), fields, indexes));
   }
   return out;
 }

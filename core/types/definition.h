@@ -63,4 +63,8 @@ struct TypeLayout {
   }
 };
 
+/// 64 bits of what a type's definition says: its name, fields and indexes, whatever their order and numbers. The same on
+/// every server, so that two can be compared at a glance.
+uint64_t fingerprint(const TypeLayout& type);
+
 }  // namespace odb

@@ -129,8 +129,6 @@ void TypeDescriptor::append_text(std::string& out) const {
   out += ')';
 }
 
-uint64_t TypeDescriptor::fingerprint() const { return hash_bytes(text()); }
-
 void TypeDescriptor::each_type_name(const std::function<void(const std::string&)>& visit) const {
   if (kind_ == Kind::kReference) visit(name_);
   for (const TypeDescriptor& child : children_) child.each_type_name(visit);

@@ -110,8 +110,6 @@ class TypeDescriptor {
   size_t again_levels() const { return again_levels_; }
 
   std::string text() const;
-  /// 64 bits of text(), the same everywhere.
-  uint64_t fingerprint() const;
   /// For people: "int or None", "tuple of Line".
   std::string shown() const;
   /// The same with what records, alternatives and enums consist of: "tuple of Line(price: int, count: int = 1)".

@@ -230,15 +230,6 @@ BOOST_AUTO_TEST_CASE(references_are_found_and_numbered_wherever_they_stand) {
   parsed("oneof(none,int)").each_type_name([](const std::string& name) { BOOST_ERROR("no reference, yet " + name); });
 }
 
-BOOST_AUTO_TEST_CASE(a_fingerprint_belongs_to_the_text) {
-  std::set<uint64_t> fingerprints;
-  for (const std::string& text : kTexts) fingerprints.insert(parsed(text).fingerprint());
-  BOOST_TEST(fingerprints.size() == kTexts.size());
-  BOOST_TEST(parsed("oneof(none,int)").fingerprint() == parsed("oneof(none,int)").fingerprint());
-  BOOST_TEST(resolved("ref(app.User)").fingerprint() == parsed("ref(app.User)").fingerprint());
-  BOOST_TEST(parsed("oneof(none,int)").fingerprint() == hash_bytes("oneof(none,int)"));
-}
-
 BOOST_AUTO_TEST_CASE(types_are_equal_when_their_texts_are) {
   for (const std::string& a : kTexts)
     for (const std::string& b : kTexts) BOOST_TEST((parsed(a) == parsed(b)) == (a == b), a << " and " << b);

@@ -48,8 +48,8 @@ def show(options: argparse.Namespace) -> int:
         types = [each for each in types if options.name in (each[0], f"{each[0]}.{each[1]}")]
         if not types:
             raise ValueError(f"there is no schema or type {options.name}")
-    for schema, name, fields, indexes in sorted(types):
-        print(f"{schema}.{name}")
+    for schema, name, fingerprint, fields, indexes in sorted(types):
+        print(f"{schema}.{name}  (fingerprint {fingerprint:016x})")
         lines = [(field, text) for field, text in fields]
         lines += [
             (index, f"{'unique index' if is_unique else 'index'} over {', '.join(over)}")
