@@ -56,10 +56,10 @@ bool is_in_range(int64_t number, Kind kind) {
     case Kind::kInt8: return number >= INT8_MIN && number <= INT8_MAX;
     case Kind::kInt16: return number >= INT16_MIN && number <= INT16_MAX;
     case Kind::kInt32: return number >= INT32_MIN && number <= INT32_MAX;
-    case Kind::kUInt8: return number >= 0 && number <= UINT8_MAX;
-    case Kind::kUInt16: return number >= 0 && number <= UINT16_MAX;
-    case Kind::kUInt32: return number >= 0 && number <= UINT32_MAX;
-    case Kind::kUInt64: return number >= 0;
+    case Kind::kUint8: return number >= 0 && number <= UINT8_MAX;
+    case Kind::kUint16: return number >= 0 && number <= UINT16_MAX;
+    case Kind::kUint32: return number >= 0 && number <= UINT32_MAX;
+    case Kind::kUint64: return number >= 0;
     default: return true;
   }
 }
@@ -123,10 +123,10 @@ PyObject* Decoder::decode_kind(Reader& in, const FieldType& type) {
     case Kind::kInt8:
     case Kind::kInt16:
     case Kind::kInt32:
-    case Kind::kUInt8:
-    case Kind::kUInt16:
-    case Kind::kUInt32:
-    case Kind::kUInt64: return is_int(head) ? decode_int(in, type) : nullptr;
+    case Kind::kUint8:
+    case Kind::kUint16:
+    case Kind::kUint32:
+    case Kind::kUint64: return is_int(head) ? decode_int(in, type) : nullptr;
     case Kind::kDatetime:
     case Kind::kDate:
     case Kind::kTime:
@@ -155,7 +155,7 @@ PyObject* Decoder::decode_kind(Reader& in, const FieldType& type) {
 
 PyObject* Decoder::decode_int(Reader& in, const FieldType& type) {
   if (in.is_large_integer())
-    return type.kind == Kind::kUInt64 ? PyLong_FromUnsignedLongLong(in.unsigned_integer()) : nullptr;
+    return type.kind == Kind::kUint64 ? PyLong_FromUnsignedLongLong(in.unsigned_integer()) : nullptr;
   int64_t number = in.integer();
   return is_in_range(number, type.kind) ? PyLong_FromLongLong(number) : nullptr;
 }

@@ -162,12 +162,12 @@ PyObject* Decoder::default_of(const PartField& field) {
 // ---- object fields
 
 PyObject* Decoder::decode_object(Reader& in, const FieldType& type) {
-  static const FieldType kInt = scalar_type(Kind::kInt), kUInt64 = scalar_type(Kind::kUInt64),
+  static const FieldType kInt = scalar_type(Kind::kInt), kUint64 = scalar_type(Kind::kUint64),
                          kNone = scalar_type(Kind::kNone), kBool = scalar_type(Kind::kBool),
                          kFloat = scalar_type(Kind::kFloat), kStr = scalar_type(Kind::kStr),
                          kBytes = scalar_type(Kind::kBytes);
   uint8_t head = in.peek();
-  if (head >= kind::kIntMin && head <= kind::kIntMax) return decode(in, in.is_large_integer() ? kUInt64 : kInt);
+  if (head >= kind::kIntMin && head <= kind::kIntMax) return decode(in, in.is_large_integer() ? kUint64 : kInt);
   if (standard_kind_of_head(head) != Kind::kNone) {
     in.byte();
     return decode_standard(in, head);

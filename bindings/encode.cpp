@@ -93,10 +93,10 @@ Fit Encoder::encode_kind(PyObject* value, const FieldType& type) {
     case Kind::kInt8:
     case Kind::kInt16:
     case Kind::kInt32:
-    case Kind::kUInt8:
-    case Kind::kUInt16:
-    case Kind::kUInt32:
-    case Kind::kUInt64: return encode_int(value, type);
+    case Kind::kUint8:
+    case Kind::kUint16:
+    case Kind::kUint32:
+    case Kind::kUint64: return encode_int(value, type);
     case Kind::kFloat:
     case Kind::kFloat32: return encode_float(value, type);
     case Kind::kStr: return encode_str(value, type);

@@ -25,10 +25,10 @@ Range range_of(Kind kind) {
     case Kind::kInt8: return {INT8_MIN, INT8_MAX};
     case Kind::kInt16: return {INT16_MIN, INT16_MAX};
     case Kind::kInt32: return {INT32_MIN, INT32_MAX};
-    case Kind::kUInt8: return {0, UINT8_MAX};
-    case Kind::kUInt16: return {0, UINT16_MAX};
-    case Kind::kUInt32: return {0, UINT32_MAX};
-    case Kind::kUInt64: return {0, INT64_MAX};
+    case Kind::kUint8: return {0, UINT8_MAX};
+    case Kind::kUint16: return {0, UINT16_MAX};
+    case Kind::kUint32: return {0, UINT32_MAX};
+    case Kind::kUint64: return {0, INT64_MAX};
     default: return {INT64_MIN, INT64_MAX};
   }
 }
@@ -64,7 +64,7 @@ Fit Encoder::put_int_in_range(PyObject* number, const FieldType& type) {
     put_int(out_, read);
     return Fit::kTaken;
   }
-  if (overflow > 0 && type.kind == Kind::kUInt64) {
+  if (overflow > 0 && type.kind == Kind::kUint64) {
     unsigned long long large = PyLong_AsUnsignedLongLong(number);
     if (!PyErr_Occurred()) {
       put_unsigned(out_, large);
@@ -73,7 +73,7 @@ Fit Encoder::put_int_in_range(PyObject* number, const FieldType& type) {
     PyErr_Clear();
   }
   is_out_of_range_ = true;
-  std::string most = type.kind == Kind::kUInt64 ? std::to_string(UINT64_MAX) : std::to_string(range.most);
+  std::string most = type.kind == Kind::kUint64 ? std::to_string(UINT64_MAX) : std::to_string(range.most);
   Ref digits = Ref::steal(PyLong_Type.tp_repr(number));  // a subclass may have one of its own
   const char* utf8 = digits ? PyUnicode_AsUTF8(digits.get()) : nullptr;
   std::string shown = utf8 == nullptr ? "an int of so many digits" : utf8;

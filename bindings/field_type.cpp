@@ -1,7 +1,7 @@
 #include "bindings/field_type.h"
 
 #include <algorithm>
-#include <array>
+#include <span>
 
 #include "bindings/convert.h"
 #include "bindings/errors.h"
@@ -9,27 +9,14 @@
 #include "bindings/times.h"
 #include "core/base/limits.h"
 #include "core/codec/codec.h"
-#include "core/types/descriptor.h"
+#include "core/types/words.h"
 
 namespace odb {
 namespace {
 
 using Kind = FieldKind;
 
-/// In the order of FieldKind.
-constexpr std::array<std::string_view, 21> kScalarNames = {
-    "none", "bool",   "int",  "float", "str",   "bytes", "datetime", "date",   "time",   "timedelta", "decimal",
-    "uuid", "object", "int8", "int16", "int32", "uint8", "uint16",   "uint32", "uint64", "float32"};
-
-std::string hex(BytesView bytes) {
-  std::string out;
-  for (char c : bytes) {
-    auto byte = static_cast<unsigned char>(c);
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
-}
+constexpr std::span kScalarWords = std::span(kKindWords).first<static_cast<size_t>(Kind::kReference)>();
 
 /// The spec's tuples, read once. Every function gives false with an exception set.
 class SpecParser {
@@ -64,9 +51,9 @@ class SpecParser {
   bool parse_scalar(PyObject* spec, FieldType& type) {
     const char* name = PyUnicode_AsUTF8(spec);
     if (name == nullptr) return false;
-    auto found = std::ranges::find(kScalarNames, std::string_view(name));
-    if (found == kScalarNames.end()) return refuse(spec);
-    type.kind = static_cast<Kind>(found - kScalarNames.begin());
+    auto found = std::ranges::find(kScalarWords, std::string_view(name));
+    if (found == kScalarWords.end()) return refuse(spec);
+    type.kind = static_cast<Kind>(found - kScalarWords.begin());
     type.is_plain = type.kind <= Kind::kBytes || type.kind >= Kind::kInt8;
     return type.kind < Kind::kDatetime || type.kind > Kind::kUuid || load_standard_classes();
   }
@@ -282,7 +269,7 @@ std::string text_of(const PartGroup& group, const std::string& name) {
     text += "=";
     Bytes own;
     if (field.type->has_default() && !field.type->default_refers()) append_default(*field.type, nullptr, own);
-    if (field.default_bytes != own) text += hex(field.default_bytes);
+    if (field.default_bytes != own) text += hex_of(field.default_bytes);
   }
   return text;
 }
@@ -327,7 +314,7 @@ std::string FieldType::text() const {
   switch (kind) {
     case Kind::kReference: return "ref(" + target->qualified_name() + ")";
     case Kind::kOneOf: return "oneof(" + joined(parts) + ")";
-    case Kind::kLiteral: return "literal(" + hex(stored) + ")";
+    case Kind::kLiteral: return "literal(" + hex_of(stored) + ")";
     case Kind::kTupleOf: return "tupleof(" + joined(parts) + ")";
     case Kind::kSetOf: return "setof(" + joined(parts) + ")";
     case Kind::kDictOf: return "dictof(" + joined(parts) + ")";
@@ -336,7 +323,7 @@ std::string FieldType::text() const {
     case Kind::kAgain: return "again(" + name + ")";
     case Kind::kEnum: {
       std::string text = "enum(" + name;
-      for (const EnumMember& member : members) text += "," + member.name + "=" + hex(member.stored);
+      for (const EnumMember& member : members) text += "," + member.name + "=" + hex_of(member.stored);
       return text + ")";
     }
     case Kind::kRecord: {
@@ -348,7 +335,7 @@ std::string FieldType::text() const {
       for (const PartGroup& arm : groups) text += "," + arm.name + "(" + text_of(arm, "") + ")";
       return text + ")";
     }
-    default: return std::string(kScalarNames[static_cast<size_t>(kind)]);
+    default: return std::string(word_of(kind));
   }
 }
 
@@ -435,7 +422,7 @@ std::string describe(const FieldType& type) {
       }
       return "NamedTuple(" + text + ")";
     }
-    default: return std::string(kScalarNames[static_cast<size_t>(type.kind)]);
+    default: return std::string(word_of(type.kind));
   }
 }
 

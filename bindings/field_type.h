@@ -24,6 +24,7 @@
 
 #include "bindings/ref.h"
 #include "core/base/bytes.h"
+#include "core/types/descriptor.h"
 
 namespace odb {
 
@@ -31,41 +32,7 @@ struct Connection;
 struct DatabaseType;
 struct FieldType;
 
-enum class FieldKind : uint8_t {
-  kNone,
-  kBool,
-  kInt,
-  kFloat,
-  kStr,
-  kBytes,
-  kDatetime,
-  kDate,
-  kTime,
-  kTimedelta,
-  kDecimal,
-  kUuid,
-  kObject,
-  kInt8,
-  kInt16,
-  kInt32,
-  kUInt8,
-  kUInt16,
-  kUInt32,
-  kUInt64,
-  kFloat32,
-  kReference,
-  kOneOf,
-  kLiteral,
-  kTupleOf,
-  kSetOf,
-  kDictOf,
-  kTuple,
-  kEnum,
-  kRecord,
-  kAlternative,
-  kForward,
-  kAgain,
-};
+using FieldKind = TypeDescriptor::Kind;
 
 /// A field of a record or of an Alternative's arm.
 struct PartField {

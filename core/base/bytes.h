@@ -13,6 +13,15 @@ namespace odb {
 using Bytes = std::string;
 using BytesView = std::string_view;
 
+/// Two lower-case digits a byte.
+inline std::string hex_of(BytesView bytes) {
+  std::string out;
+  out.reserve(2 * bytes.size());
+  for (char c : bytes)
+    for (int nibble : {static_cast<unsigned char>(c) >> 4, c & 15}) out.push_back("0123456789abcdef"[nibble]);
+  return out;
+}
+
 /// What the allocator takes for a block: a head, and no less than a small one. For counting memory, not to be exact.
 constexpr size_t allocated_bytes(size_t size) {
   constexpr size_t kHead = 8, kStep = 16, kLeast = 32;

@@ -11,33 +11,20 @@
 #include <vector>
 
 #include "core/codec/value.h"
+#include "core/codec/value_testing.h"
 
 namespace odb {
 namespace {
 
-using Random = std::mt19937_64;
+using testing::below, testing::damaged, testing::from_hex, testing::one_of, testing::Random, testing::random_float,
+    testing::random_int;
 using Doubles = std::numeric_limits<double>;
 
 constexpr uint64_t kSeed = 20240601;
 constexpr int64_t kInt64Min = INT64_MIN;
 constexpr int64_t kInt64Max = INT64_MAX;
 
-/// Blanks may separate the parts.
-Bytes from_hex(std::string_view digits) {
-  Bytes out;
-  for (size_t i = 0; i + 1 < digits.size(); ++i)
-    if (digits[i] != ' ') out.push_back(static_cast<char>(std::stoi(std::string(digits.substr(i++, 2)), nullptr, 16)));
-  return out;
-}
-
-std::string to_hex(BytesView bytes) {
-  std::string out;
-  for (char c : bytes)
-    for (int nibble : {static_cast<uint8_t>(c) >> 4, c & 15}) out.push_back("0123456789abcdef"[nibble]);
-  return out;
-}
-
-std::string byte_hex(size_t byte) { return to_hex(std::string(1, static_cast<char>(byte))); }
+std::string byte_hex(size_t byte) { return hex_of(std::string(1, static_cast<char>(byte))); }
 
 std::string repeat(std::string_view text, size_t times) {
   std::string out;
@@ -62,7 +49,7 @@ bool is_same(const Value& a, const Value& b) {
 /// The value has exactly these bytes, and they are read as this value.
 void check_bytes(const Value& value, Mode mode, std::string_view expected) {
   BOOST_TEST_CONTEXT(show(value)) {
-    BOOST_TEST(to_hex(encode(value, mode)) == expected);
+    BOOST_TEST(hex_of(encode(value, mode)) == expected);
     Result<Value> decoded = decode(from_hex(expected), mode);
     BOOST_REQUIRE(decoded.is_ok());
     BOOST_TEST(is_same(decoded.value(), value));
@@ -99,40 +86,6 @@ std::string utf8(const std::u32string& points) {
   std::string out;
   for (char32_t point : points) out += utf8(point);
   return out;
-}
-
-size_t below(Random& random, size_t bound) { return static_cast<size_t>(random() % bound); }
-
-template <class List>
-auto one_of(Random& random, const List& list) {
-  return list[below(random, std::size(list))];
-}
-
-/// Few distinct values near each other, so that equal ones and neighbours meet often, and now and then any at all.
-int64_t random_int(Random& random) {
-  if (below(random, 4) == 0) return static_cast<int64_t>(random());
-  uint64_t edge = below(random, 9) == 8 ? uint64_t{1} << 63 : uint64_t{1} << (8 * below(random, 8));
-  uint64_t near = edge + below(random, 5) - 2;
-  return static_cast<int64_t>(below(random, 2) ? near : ~near);
-}
-
-double random_float(Random& random) {
-  static const std::vector<double> edges = {0.0,
-                                            -0.0,
-                                            1.0,
-                                            -1.0,
-                                            1.5,
-                                            -1.5,
-                                            Doubles::infinity(),
-                                            -Doubles::infinity(),
-                                            Doubles::quiet_NaN(),
-                                            Doubles::max(),
-                                            Doubles::lowest(),
-                                            Doubles::min(),
-                                            Doubles::denorm_min(),
-                                            -Doubles::denorm_min()};
-  if (below(random, 2)) return one_of(random, edges);
-  return std::bit_cast<double>(static_cast<uint64_t>(random()));
 }
 
 std::u32string random_points(Random& random) {
@@ -181,19 +134,6 @@ std::weak_ordering order(const Value& a, const Value& b) {
   }
   if (a == b) return std::weak_ordering::equivalent;
   return a < b ? std::weak_ordering::less : std::weak_ordering::greater;
-}
-
-/// One small damage: a bit, a byte, a byte more, a byte less, or the end cut off.
-Bytes mutated(Bytes bytes, Random& random) {
-  size_t at = below(random, bytes.size());
-  switch (below(random, 5)) {
-    case 0: bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(random, 8))); break;
-    case 1: bytes[at] = static_cast<char>(random()); break;
-    case 2: bytes.insert(at, 1, static_cast<char>(random())); break;
-    case 3: bytes.erase(at, 1); break;
-    default: bytes.resize(at);
-  }
-  return bytes;
 }
 
 /// At least one value of every kind and of every length class.
@@ -270,7 +210,7 @@ BOOST_AUTO_TEST_CASE(a_float_is_its_ieee_bits_turned_so_that_they_sort) {
 
 BOOST_AUTO_TEST_CASE(negative_zero_is_stored_but_is_no_key) {
   check_bytes(-0.0, Mode::kValue, "907fffffffffffffff");
-  BOOST_TEST(to_hex(in_k(-0.0)) == to_hex(in_k(0.0)));
+  BOOST_TEST(hex_of(in_k(-0.0)) == hex_of(in_k(0.0)));
   BOOST_TEST(is_refused(from_hex("907fffffffffffffff"), Mode::kKey));
 }
 
@@ -278,8 +218,8 @@ BOOST_AUTO_TEST_CASE(every_nan_is_the_same_nan) {
   for (uint64_t bits : {0x7ff0000000000001, 0x7ff8000000000000, 0x7fffffffffffffff})
     for (uint64_t sign : {uint64_t{0}, uint64_t{1} << 63}) {
       auto nan = std::bit_cast<double>(bits | sign);
-      BOOST_TEST(to_hex(in_v(nan)) == "90ffffffffffffffff");
-      BOOST_TEST(to_hex(in_k(nan)) == "90ffffffffffffffff");
+      BOOST_TEST(hex_of(in_v(nan)) == "90ffffffffffffffff");
+      BOOST_TEST(hex_of(in_k(nan)) == "90ffffffffffffffff");
     }
   for (auto other :
        {"90fff0000000000001", "90fff8000000000000", "90fffffffffffffffe", "900000000000000000", "90000ffffffffffffe"})
@@ -451,9 +391,9 @@ BOOST_AUTO_TEST_CASE(what_is_encoded_is_decoded) {
     Result<Value> stored = decode(in_v(value), Mode::kValue);
     Result<Value> key = decode(in_k(value), Mode::kKey);
     BOOST_REQUIRE_MESSAGE(stored.is_ok() && is_same(stored.value(), value),
-                          "seed " << kSeed << ": " << to_hex(in_v(value)));
+                          "seed " << kSeed << ": " << hex_of(in_v(value)));
     BOOST_REQUIRE_MESSAGE(key.is_ok() && in_k(key.value()) == in_k(value),
-                          "seed " << kSeed << ": " << to_hex(in_k(value)));
+                          "seed " << kSeed << ": " << hex_of(in_k(value)));
   }
 }
 
@@ -462,12 +402,12 @@ BOOST_AUTO_TEST_CASE(damaged_bytes_are_refused_or_are_another_value_that_has_the
   for (Mode mode : {Mode::kValue, Mode::kKey}) {
     int refused = 0, accepted = 0;
     for (int i = 0; i < 50'000; ++i) {
-      Bytes bytes = mutated(encode(random_value(random), mode), random);
-      if (below(random, 4) == 0 && !bytes.empty()) bytes = mutated(bytes, random);
+      Bytes bytes = damaged(encode(random_value(random), mode), random);
+      if (below(random, 4) == 0 && !bytes.empty()) bytes = damaged(bytes, random);
       Result<Value> decoded = decode(bytes, mode);
       (decoded.is_ok() ? accepted : refused) += 1;
       if (decoded.is_ok())
-        BOOST_REQUIRE_MESSAGE(encode(decoded.value(), mode) == bytes, "seed " << kSeed << ": " << to_hex(bytes));
+        BOOST_REQUIRE_MESSAGE(encode(decoded.value(), mode) == bytes, "seed " << kSeed << ": " << hex_of(bytes));
     }
     BOOST_TEST(refused > 5'000);
     BOOST_TEST(accepted > 5'000);
@@ -530,7 +470,7 @@ BOOST_AUTO_TEST_CASE(keys_one_behind_the_other_sort_by_column) {
       decided_late += was_equal && column > 0 && expected != 0;
     }
     BOOST_REQUIRE_MESSAGE((key_a <=> key_b) == expected,
-                          "seed " << kSeed << ": " << to_hex(key_a) << " against " << to_hex(key_b));
+                          "seed " << kSeed << ": " << hex_of(key_a) << " against " << hex_of(key_b));
   }
   BOOST_TEST(decided_late > 1'000);
 }
@@ -540,7 +480,7 @@ BOOST_AUTO_TEST_CASE(no_key_is_the_beginning_of_another_one) {
   for (int i = 0; i < 50'000; ++i) {
     auto kind = static_cast<Kind>(below(random, kKinds));
     Bytes a = in_k(random_value(random, kind)), b = in_k(random_value(random, kind));
-    BOOST_REQUIRE_MESSAGE(a == b || !b.starts_with(a), "seed " << kSeed << ": " << to_hex(a) << " and " << to_hex(b));
+    BOOST_REQUIRE_MESSAGE(a == b || !b.starts_with(a), "seed " << kSeed << ": " << hex_of(a) << " and " << hex_of(b));
   }
 }
 
@@ -555,7 +495,7 @@ BOOST_AUTO_TEST_CASE(the_key_of_a_stored_value_is_the_key_of_the_value) {
   for (const Value& value : examples()) {
     Bytes key;
     append_key(key, in_v(value));
-    BOOST_TEST(to_hex(key) == to_hex(in_k(value)));
+    BOOST_TEST(hex_of(key) == hex_of(in_k(value)));
   }
 }
 
@@ -575,7 +515,7 @@ BOOST_AUTO_TEST_CASE(a_varint_is_its_seven_bit_groups_from_below) {
   for (const auto& [value, hex] : exact) {
     Bytes out;
     put_varint(out, value);
-    BOOST_TEST(to_hex(out) == hex);
+    BOOST_TEST(hex_of(out) == hex);
     Reader in(out);
     BOOST_TEST(in.varint() == value);
     BOOST_TEST(in.is_ok());
@@ -619,7 +559,7 @@ BOOST_AUTO_TEST_CASE(a_reader_gives_value_after_value_as_slices_of_its_bytes) {
     BytesView slice = in.value();
     BOOST_REQUIRE(in.is_ok());
     BOOST_TEST(slice.data() == all.data() + at);
-    BOOST_TEST(to_hex(slice) == to_hex(in_v(value)));
+    BOOST_TEST(hex_of(slice) == hex_of(in_v(value)));
     at += slice.size();
   }
   BOOST_TEST(in.at_end());
@@ -640,11 +580,11 @@ BOOST_AUTO_TEST_CASE(a_reader_accepts_the_values_that_decode_accepts) {
   Random random(kSeed);
   int accepted = 0;
   for (int i = 0; i < 50'000; ++i) {
-    Bytes bytes = mutated(in_v(random_value(random)), random);
+    Bytes bytes = damaged(in_v(random_value(random)), random);
     Reader in(bytes);
     bool is_whole = in.value().size() == bytes.size() && in.is_ok();
     accepted += is_whole;
-    BOOST_REQUIRE_MESSAGE(is_whole == decode(bytes, Mode::kValue).is_ok(), "seed " << kSeed << ": " << to_hex(bytes));
+    BOOST_REQUIRE_MESSAGE(is_whole == decode(bytes, Mode::kValue).is_ok(), "seed " << kSeed << ": " << hex_of(bytes));
   }
   BOOST_TEST(accepted > 5'000);
 }

@@ -34,13 +34,13 @@ void check_bytes(std::string_view v_hex, std::string_view k_hex, const std::stri
   Bytes bytes = from_hex(v_hex);
   BOOST_TEST_CONTEXT(shown) {
     Reader in(bytes);
-    BOOST_TEST(to_hex(in.value()) == to_hex(bytes));
-    BOOST_TEST(to_hex(key_of(bytes)) == to_hex(from_hex(k_hex)));
+    BOOST_TEST(hex_of(in.value()) == hex_of(bytes));
+    BOOST_TEST(hex_of(key_of(bytes)) == hex_of(from_hex(k_hex)));
     for (Mode mode : {Mode::kValue, Mode::kKey}) {
       Bytes expected = from_hex(mode == Mode::kValue ? v_hex : k_hex);
       Result<Value> decoded = decode(expected, mode);
       BOOST_REQUIRE(decoded.is_ok());
-      BOOST_TEST(to_hex(encode(decoded.value(), mode)) == to_hex(expected));
+      BOOST_TEST(hex_of(encode(decoded.value(), mode)) == hex_of(expected));
       if (mode == Mode::kValue) BOOST_TEST(show(decoded.value()) == shown);
     }
   }
@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE(a_decimal_is_its_exponent_and_pairs_of_digits) {
   check_bytes("3a 03 8103 0b 00 02", "3a 03 8103 0b 00", "100");
   check_bytes("3a 02 00 80", "3a 02", "0");
   check_bytes("3a 02 01 7efe", "3a 02", "-0.00");
-  BOOST_TEST(to_hex(decimal("0015", -1)) == to_hex(from_hex("3a03 8101 1000 00")));
+  BOOST_TEST(hex_of(decimal("0015", -1)) == hex_of(from_hex("3a03 8101 1000 00")));
 }
 
 BOOST_AUTO_TEST_CASE(containers_are_counted_when_stored_and_ended_in_keys) {
@@ -251,13 +251,13 @@ BOOST_AUTO_TEST_CASE(values_of_all_kinds_are_read_as_they_were_written) {
     Value value = random_value(random, kDepth);
     Bytes stored = in_v(value), key = in_k(value);
     Reader in(stored);
-    BOOST_REQUIRE_MESSAGE(in.value().size() == stored.size(), "seed " << kSeed << ": " << to_hex(stored));
+    BOOST_REQUIRE_MESSAGE(in.value().size() == stored.size(), "seed " << kSeed << ": " << hex_of(stored));
     Result<Value> from_stored = decode(stored, Mode::kValue), from_key = decode(key, Mode::kKey);
     BOOST_REQUIRE_MESSAGE(from_stored.is_ok() && in_v(from_stored.value()) == stored,
-                          "seed " << kSeed << ": " << to_hex(stored));
-    BOOST_REQUIRE_MESSAGE(from_key.is_ok() && in_k(from_key.value()) == key, "seed " << kSeed << ": " << to_hex(key));
+                          "seed " << kSeed << ": " << hex_of(stored));
+    BOOST_REQUIRE_MESSAGE(from_key.is_ok() && in_k(from_key.value()) == key, "seed " << kSeed << ": " << hex_of(key));
     BOOST_REQUIRE_MESSAGE(order_of(from_stored.value(), value) == 0, "seed " << kSeed << ": " << show(value));
-    BOOST_REQUIRE_MESSAGE(key_of(stored) == key, "seed " << kSeed << ": " << to_hex(stored));
+    BOOST_REQUIRE_MESSAGE(key_of(stored) == key, "seed " << kSeed << ": " << hex_of(stored));
   }
 }
 
@@ -271,11 +271,11 @@ BOOST_AUTO_TEST_CASE(keys_of_all_kinds_sort_as_their_values_do) {
     equal += order == 0;
     equal_though_not_in_bytes += order == 0 && v_a != v_b;
     BOOST_REQUIRE_MESSAGE(sign(k_a.compare(k_b)) == order, "seed " << kSeed << ": " << show(a) << " against " << show(b)
-                                                                   << ", " << to_hex(k_a) << ", " << to_hex(k_b));
+                                                                   << ", " << hex_of(k_a) << ", " << hex_of(k_b));
     BOOST_REQUIRE_MESSAGE(sign(compare_values(v_a, v_b)) == order,
                           "seed " << kSeed << ": " << show(a) << " against " << show(b));
     BOOST_REQUIRE_MESSAGE(order == 0 || !k_b.starts_with(k_a),
-                          "seed " << kSeed << ": " << to_hex(k_a) << ", " << to_hex(k_b));
+                          "seed " << kSeed << ": " << hex_of(k_a) << ", " << hex_of(k_b));
   }
   BOOST_TEST(equal > 10'000);
   BOOST_TEST(equal_though_not_in_bytes > 1'000);
@@ -291,13 +291,13 @@ BOOST_AUTO_TEST_CASE(damaged_values_are_refused_or_are_others) {
       Result<Value> decoded = decode(bytes, mode);
       (decoded.is_ok() ? accepted : refused) += 1;
       if (decoded.is_ok())
-        BOOST_REQUIRE_MESSAGE(encode(decoded.value(), mode) == bytes, "seed " << kSeed << ": " << to_hex(bytes));
+        BOOST_REQUIRE_MESSAGE(encode(decoded.value(), mode) == bytes, "seed " << kSeed << ": " << hex_of(bytes));
       if (mode == Mode::kKey) continue;
       Reader in(bytes);
       bool is_whole = in.value().size() == bytes.size() && in.is_ok();
-      BOOST_REQUIRE_MESSAGE(is_whole == decoded.is_ok(), "seed " << kSeed << ": " << to_hex(bytes));
+      BOOST_REQUIRE_MESSAGE(is_whole == decoded.is_ok(), "seed " << kSeed << ": " << hex_of(bytes));
       if (is_whole)
-        BOOST_REQUIRE_MESSAGE(key_of(bytes) == in_k(decoded.value()), "seed " << kSeed << ": " << to_hex(bytes));
+        BOOST_REQUIRE_MESSAGE(key_of(bytes) == in_k(decoded.value()), "seed " << kSeed << ": " << hex_of(bytes));
     }
     BOOST_TEST(refused > 10'000);
     BOOST_TEST(accepted > 10'000);
@@ -385,17 +385,17 @@ BOOST_AUTO_TEST_CASE(a_record_that_was_extended_has_the_same_bytes_and_the_same_
     };
     std::vector<Bytes> a = random_fields(old_fields), b = random_fields(whole.defaults.size());
     Bytes of_old = old.record(a), of_whole = whole.record(a), other = whole.record(b);
-    BOOST_REQUIRE_MESSAGE(is_value(of_whole), "seed " << kSeed << ": " << to_hex(of_whole));
-    BOOST_REQUIRE_MESSAGE(of_old == of_whole, "seed " << kSeed << ": " << to_hex(of_old) << ", " << to_hex(of_whole));
+    BOOST_REQUIRE_MESSAGE(is_value(of_whole), "seed " << kSeed << ": " << hex_of(of_whole));
+    BOOST_REQUIRE_MESSAGE(of_old == of_whole, "seed " << kSeed << ": " << hex_of(of_old) << ", " << hex_of(of_whole));
 
     int expected = 0;  // all fields compared one after the other, stored or not
     for (size_t f = 0; f < a.size() && expected == 0; ++f) expected = sign(key_of(a[f]).compare(key_of(b[f])));
     ties += expected == 0;
     less += expected < 0;
     BOOST_REQUIRE_MESSAGE(sign(compare_values(of_old, other)) == expected,
-                          "seed " << kSeed << ": " << to_hex(of_old) << ", " << to_hex(other));
+                          "seed " << kSeed << ": " << hex_of(of_old) << ", " << hex_of(other));
     BOOST_REQUIRE_MESSAGE(sign(key_of(of_old).compare(key_of(other))) == expected,
-                          "seed " << kSeed << ": " << to_hex(of_old) << ", " << to_hex(other));
+                          "seed " << kSeed << ": " << hex_of(of_old) << ", " << hex_of(other));
   }
   BOOST_TEST(ties > 1'000);
   BOOST_TEST(less > 1'000);

@@ -6,28 +6,14 @@
 
 #include "core/base/limits.h"
 #include "core/codec/value.h"
+#include "core/codec/value_testing.h"
 
 namespace odb {
 namespace {
 
-using Random = std::mt19937_64;
+using testing::from_hex, testing::Random;
 
 constexpr uint64_t kSeed = 20240602;
-
-/// Blanks may separate the parts.
-Bytes from_hex(std::string_view digits) {
-  Bytes out;
-  for (size_t i = 0; i + 1 < digits.size(); ++i)
-    if (digits[i] != ' ') out.push_back(static_cast<char>(std::stoi(std::string(digits.substr(i++, 2)), nullptr, 16)));
-  return out;
-}
-
-std::string to_hex(BytesView bytes) {
-  std::string out;
-  for (char c : bytes)
-    for (int nibble : {static_cast<uint8_t>(c) >> 4, c & 15}) out.push_back("0123456789abcdef"[nibble]);
-  return out;
-}
 
 /// The bytes of a record, from nothing but its parts.
 Bytes rebuilt(const Record& record) {
@@ -110,10 +96,10 @@ BOOST_AUTO_TEST_CASE(a_record_tells_what_happened_to_one_object) {
 BOOST_AUTO_TEST_CASE(a_head_is_written_as_it_is_read) {
   Bytes out;
   put_record_head(out, Op::kDelete, TypeId{300}, ObjectId{65536});
-  BOOST_TEST(to_hex(out) == "03ac0283010000");
+  BOOST_TEST(hex_of(out) == "03ac0283010000");
   out.clear();
   put_record_head(out, Op::kDelete, TypeId{INT32_MAX}, ObjectId{INT64_MAX});
-  BOOST_TEST(to_hex(out) == "03ffffffff07887fffffffffffffff");
+  BOOST_TEST(hex_of(out) == "03ffffffff07887fffffffffffffff");
   BOOST_TEST(told(out) == "delete 2147483647:9223372036854775807");
 }
 
@@ -240,8 +226,8 @@ BOOST_AUTO_TEST_CASE(a_record_is_rebuilt_from_its_parts) {
     Bytes bytes = random_record(random);
     RecordReader in(bytes);
     Record record;
-    BOOST_REQUIRE_MESSAGE(in.next(record), "seed " << kSeed << ": " << to_hex(bytes));
-    BOOST_REQUIRE_MESSAGE(rebuilt(record) == bytes && record.bytes == bytes, "seed " << kSeed << ": " << to_hex(bytes));
+    BOOST_REQUIRE_MESSAGE(in.next(record), "seed " << kSeed << ": " << hex_of(bytes));
+    BOOST_REQUIRE_MESSAGE(rebuilt(record) == bytes && record.bytes == bytes, "seed " << kSeed << ": " << hex_of(bytes));
   }
 }
 
@@ -261,8 +247,8 @@ BOOST_AUTO_TEST_CASE(damaged_records_are_refused_or_are_others_that_have_these_b
     RecordReader in(bytes);
     for (Record record; in.next(record);) again += rebuilt(record);
     (in.is_ok() ? accepted : refused) += 1;
-    BOOST_REQUIRE_MESSAGE(bytes.starts_with(again), "seed " << kSeed << ": " << to_hex(bytes));
-    if (in.is_ok()) BOOST_REQUIRE_MESSAGE(again == bytes, "seed " << kSeed << ": " << to_hex(bytes));
+    BOOST_REQUIRE_MESSAGE(bytes.starts_with(again), "seed " << kSeed << ": " << hex_of(bytes));
+    if (in.is_ok()) BOOST_REQUIRE_MESSAGE(again == bytes, "seed " << kSeed << ": " << hex_of(bytes));
   }
   BOOST_TEST(refused > 5'000);
   BOOST_TEST(accepted > 5'000);

@@ -6,14 +6,7 @@
 #include <limits>
 
 namespace odb::testing {
-namespace {
-
 using Doubles = std::numeric_limits<double>;
-
-template <class T>
-int three_way(const T& a, const T& b) {
-  return a < b ? -1 : b < a;
-}
 
 int64_t random_int(Random& random) {
   if (below(random, 4) == 0) return static_cast<int64_t>(random());
@@ -26,14 +19,25 @@ double random_float(Random& random) {
   static const std::vector<double> edges = {0.0,
                                             -0.0,
                                             1.0,
+                                            -1.0,
+                                            1.5,
                                             -1.5,
                                             Doubles::infinity(),
                                             -Doubles::infinity(),
                                             Doubles::quiet_NaN(),
                                             Doubles::max(),
+                                            Doubles::lowest(),
+                                            Doubles::min(),
                                             Doubles::denorm_min(),
                                             -Doubles::denorm_min()};
   return below(random, 2) ? one_of(random, edges) : std::bit_cast<double>(static_cast<uint64_t>(random()));
+}
+
+namespace {
+
+template <class T>
+int three_way(const T& a, const T& b) {
+  return a < b ? -1 : b < a;
 }
 
 std::string random_text(Random& random) {
@@ -191,13 +195,6 @@ Bytes from_hex(std::string_view digits) {
   Bytes out;
   for (size_t i = 0; i + 1 < digits.size(); ++i)
     if (digits[i] != ' ') out.push_back(static_cast<char>(std::stoi(std::string(digits.substr(i++, 2)), nullptr, 16)));
-  return out;
-}
-
-std::string to_hex(BytesView bytes) {
-  std::string out;
-  for (char c : bytes)
-    for (int nibble : {static_cast<uint8_t>(c) >> 4, c & 15}) out.push_back("0123456789abcdef"[nibble]);
   return out;
 }
 

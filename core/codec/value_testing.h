@@ -20,8 +20,10 @@ auto one_of(Random& random, const List& list) {
 
 /// Blanks may separate the parts.
 Bytes from_hex(std::string_view digits);
-std::string to_hex(BytesView bytes);
 
+/// Few distinct ones near each other and at the edges, so that equal ones and neighbours meet often, and now and then any at all.
+int64_t random_int(Random& random);
+double random_float(Random& random);
 /// Any value at all, nested at most `depth` deep; few distinct ones near each other, so that equal ones and neighbours meet often.
 Value random_value(Random& random, int depth);
 /// The same value with one thing in it replaced.

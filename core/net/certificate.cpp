@@ -76,16 +76,6 @@ Owned<BIO> bio_of(const Bytes& pem) { return Owned<BIO>(BIO_new_mem_buf(pem.data
 
 }  // namespace
 
-std::string hex_of(BytesView bytes) {
-  std::string hex;
-  for (char c : bytes) {
-    auto byte = static_cast<unsigned char>(c);
-    hex.push_back("0123456789abcdef"[byte >> 4]);
-    hex.push_back("0123456789abcdef"[byte & 15]);
-  }
-  return hex;
-}
-
 Certificate make_certificate() {
   Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
   ODB_CHECK(key != nullptr);

@@ -21,6 +21,4 @@ Certificate make_certificate();
 /// kInvalidArgument: a file cannot be read, is not PEM, or the key is not the certificate's; one sentence for people.
 Result<Certificate> load_certificate(const std::string& certificate_path, const std::string& key_path);
 
-std::string hex_of(BytesView bytes);
-
 }  // namespace odb

@@ -10,11 +10,6 @@ namespace {
 
 using Kind = TypeDescriptor::Kind;
 
-void append_hex(std::string& out, BytesView bytes) {
-  for (char c : bytes)
-    for (int nibble : {static_cast<uint8_t>(c) >> 4, c & 15}) out.push_back("0123456789abcdef"[nibble]);
-}
-
 }  // namespace
 
 TypeDescriptor::TypeDescriptor(Kind kind) : kind_(kind) {}
@@ -92,7 +87,7 @@ void TypeDescriptor::append_text(std::string& out) const {
   if (kind_ < Kind::kReference) return;
   out += '(';
   out += name_;
-  append_hex(out, literal_);
+  out += hex_of(literal_);
   bool is_first = name_.empty() && kind_ != Kind::kRecord;
   auto separate = [&] {
     if (!is_first) out += ',';
@@ -104,7 +99,7 @@ void TypeDescriptor::append_text(std::string& out) const {
     out += ':';
     field.type.append_text(out);
     if (!field.is_required) out += '=';
-    append_hex(out, field.given_default);
+    out += hex_of(field.given_default);
   };
   for (const TypeDescriptor& child : children_) {
     separate();
@@ -114,7 +109,7 @@ void TypeDescriptor::append_text(std::string& out) const {
     separate();
     out += member.name;
     out += '=';
-    append_hex(out, member.value);
+    out += hex_of(member.value);
   }
   for (const Field& field : fields_) append_field(field);
   for (const Arm& arm : alternative_arms_) {

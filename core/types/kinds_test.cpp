@@ -32,11 +32,10 @@ bool holds(const std::string& type, std::string_view hex) {
   return parsed(type).holds(value);
 }
 
-std::string hex(const Bytes& bytes) { return to_hex(bytes); }
 std::string tag(const std::string& name) {
   Bytes out;
   put_int(out, record_tag(name));
-  return to_hex(out);
+  return hex_of(out);
 }
 
 bool widens(const std::string& narrow, const std::string& wide) { return parsed(narrow).widens_to(parsed(wide)); }
@@ -63,13 +62,13 @@ BOOST_AUTO_TEST_CASE(a_tree_says_what_the_text_said) {
   BOOST_TEST(line.name() == "Line");
   BOOST_TEST(line.tag() == record_tag("Line"));
   BOOST_TEST(line.fields()[0].is_required);
-  BOOST_TEST(hex(line.fields()[1].default_value) == "8101");
-  BOOST_TEST(hex(line.fields()[2].default_value) == "2000");
+  BOOST_TEST(hex_of(line.fields()[1].default_value) == "8101");
+  BOOST_TEST(hex_of(line.fields()[2].default_value) == "2000");
   TypeDescriptor expr = parsed(kExpr);
   BOOST_REQUIRE(expr.alternative_arms().size() == 3u);
   BOOST_TEST(expr.alternative_arms()[2].fields[1].type.again_levels() == 0u);
   BOOST_TEST(parsed(kColor).members()[1].name == "BLUE");
-  BOOST_TEST(hex(Bytes(parsed("literal(200161)").literal())) == "200161");
+  BOOST_TEST(hex_of(Bytes(parsed("literal(200161)").literal())) == "200161");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_type_is_refused) {
@@ -240,14 +239,14 @@ BOOST_AUTO_TEST_CASE(arms_that_begin_alike_at_every_level_come_to_an_end) {
 // Of every item most arms are no match, and an item is a byte or two.
 BOOST_AUTO_TEST_CASE(unions_and_enums_may_be_long) {
   std::string literals = "oneof(bytes", enumeration = "enum(E", targets = "oneof(int";
-  auto hex_of = [](int i) {
+  auto int_hex = [](int i) {
     Bytes value;
     put_int(value, i);
-    return to_hex(value);
+    return hex_of(value);
   };
   for (int i = 0; i < 1000; ++i) {
-    literals += ",literal(" + hex_of(i * 7 % 1000) + ")";
-    enumeration += ",m" + std::to_string(i) + "=" + hex_of(i * 7 % 1000);
+    literals += ",literal(" + int_hex(i * 7 % 1000) + ")";
+    enumeration += ",m" + std::to_string(i) + "=" + int_hex(i * 7 % 1000);
   }
   for (int i = 0; i < 300; ++i) targets += ",ref(shop.T" + std::to_string(i) + ")";
   auto tuple_of = [](const std::string& item) {
@@ -258,10 +257,10 @@ BOOST_AUTO_TEST_CASE(unions_and_enums_may_be_long) {
   };
   for (const std::string& type : {literals + ")", enumeration + ")"}) {
     TypeDescriptor items = parsed("tupleof(" + type + ")"), item = parsed(type);
-    BOOST_TEST(items.holds(tuple_of(hex_of(999))));
-    BOOST_TEST(!items.holds(tuple_of(hex_of(1000))));
-    for (int i = 0; i < 1000; ++i) BOOST_TEST(item.holds(from_hex(hex_of(i))));
-    for (int i : {-1, 1000, 70'000}) BOOST_TEST(!item.holds(from_hex(hex_of(i))));
+    BOOST_TEST(items.holds(tuple_of(int_hex(999))));
+    BOOST_TEST(!items.holds(tuple_of(int_hex(1000))));
+    for (int i = 0; i < 1000; ++i) BOOST_TEST(item.holds(from_hex(int_hex(i))));
+    for (int i : {-1, 1000, 70'000}) BOOST_TEST(!item.holds(from_hex(int_hex(i))));
     BOOST_TEST(!item.holds(from_hex("200161")));
   }
   BOOST_TEST(parsed("tupleof(" + targets + ",none))").holds(tuple_of("02")));
@@ -273,7 +272,7 @@ BOOST_AUTO_TEST_CASE(arms_behind_a_large_object_come_to_an_end) {
   for (int i = 0; i < 2000; ++i) {
     Bytes literal;
     put_int(literal, i);
-    arms += ",tuple(object,literal(" + to_hex(literal) + "))";
+    arms += ",tuple(object,literal(" + hex_of(literal) + "))";
   }
   TypeDescriptor type = parsed("oneof(" + arms + ")");
   Bytes object;
@@ -305,7 +304,7 @@ BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_types) {
       {"oneof(int,none)", "80"},
       {"oneof(" + kLine + ",str)", "2000"}};
   for (const auto& [text, value] : defaults) {
-    BOOST_TEST(hex(parsed(text).default_value()) == hex(from_hex(value)), text);
+    BOOST_TEST(hex_of(parsed(text).default_value()) == hex_of(from_hex(value)), text);
     BOOST_TEST(parsed(text).has_default(), text);
     BOOST_TEST(parsed(text).holds(parsed(text).default_value()), text);
   }
@@ -316,7 +315,7 @@ BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_types) {
     BOOST_TEST(!parsed(text).has_default(), text);
     BOOST_TEST(parsed(text).default_value().empty(), text);
   }
-  BOOST_TEST(hex(parsed("record(R,who:ref(app.User)=)").fields()[0].default_value) == "60810780");
+  BOOST_TEST(hex_of(parsed("record(R,who:ref(app.User)=)").fields()[0].default_value) == "60810780");
 }
 
 BOOST_AUTO_TEST_CASE(types_are_shown_as_people_say_them) {
@@ -425,8 +424,8 @@ BOOST_AUTO_TEST_CASE(random_types_have_one_text_and_hold_what_was_made_for_them)
       if (!value) continue;
       ++values;
       BOOST_REQUIRE_MESSAGE(Reader(*value).value().size() == value->size(),
-                            "seed " << kSeed << ": " << text << ", " << to_hex(*value));
-      BOOST_REQUIRE_MESSAGE(resolved.holds(*value), "seed " << kSeed << ": " << text << ", " << to_hex(*value));
+                            "seed " << kSeed << ": " << text << ", " << hex_of(*value));
+      BOOST_REQUIRE_MESSAGE(resolved.holds(*value), "seed " << kSeed << ": " << text << ", " << hex_of(*value));
       Bytes other = damaged(*value, random);
       Reader in(other);
       if (!other.empty() && in.value().size() == other.size() && in.is_ok()) others += !resolved.holds(other);
@@ -453,7 +452,7 @@ BOOST_AUTO_TEST_CASE(a_wider_type_holds_all_that_the_narrower_one_holds) {
         std::optional<Bytes> value = random_value_of(a, random);
         if (value)
           BOOST_REQUIRE_MESSAGE(b.holds(*value),
-                                "seed " << kSeed << ": " << a.text() << " to " << b.text() << ", " << to_hex(*value));
+                                "seed " << kSeed << ": " << a.text() << " to " << b.text() << ", " << hex_of(*value));
       }
       return true;
     };

@@ -87,7 +87,7 @@ class Writer {
     Result<TypeDescriptor> parsed = TypeDescriptor::parse(held);  // not when it refers to what is around it
     if (!parsed.is_ok() || below(random_, 2)) return "=";
     std::optional<Bytes> value = random_value_of(parsed.value(), random_);
-    return value ? "=" + to_hex(*value) : "=";
+    return value ? "=" + hex_of(*value) : "=";
   }
 
   Random& random_;
@@ -242,7 +242,7 @@ class Widener {
       out += separator + widened(child, type.kind() == Kind::kOneOf || type.kind() == Kind::kForward);
       separator = ",";
     }
-    for (const auto& member : type.members()) out += "," + member.name + "=" + to_hex(member.value);
+    for (const auto& member : type.members()) out += "," + member.name + "=" + hex_of(member.value);
     for (const auto& field : type.fields()) out += "," + field_of(field);
     for (const auto& arm : type.alternative_arms()) {
       out += "," + arm.name + "(";
@@ -258,7 +258,7 @@ class Widener {
 
  private:
   std::string field_of(const TypeDescriptor::Field& field) {
-    return field.name + ":" + widened(field.type, false) + (field.is_required ? "" : "=") + to_hex(field.given_default);
+    return field.name + ":" + widened(field.type, false) + (field.is_required ? "" : "=") + hex_of(field.given_default);
   }
 
   Random& random_;
