@@ -10,13 +10,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from object_database import DatabaseConnection, InMemServer, connect
+from object_database.persistence import RedisPersistence
 from object_database.server import Server
+from tests.redis_process import RedisProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_PROGRAM = ROOT / "object_database" / "frontends" / "database_server.py"
@@ -106,3 +110,43 @@ def start_server() -> Iterator[Callable[..., ServerProcess]]:
 @pytest.fixture
 def server_process(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     return start_server()
+
+
+@pytest.fixture
+def start_redis() -> Iterator[Callable[..., RedisProcess]]:
+    """Starts redis servers of the test, with the options that it gives."""
+    started: list[RedisProcess] = []
+    with tempfile.TemporaryDirectory(prefix="odb") as directory:  # the address of a socket must be short
+
+        def start(*options: str, **arguments: Any) -> RedisProcess:
+            started.append(RedisProcess(Path(directory) / str(len(started)), *options, **arguments))
+            return started[-1]
+
+        yield start
+        for process in started:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def redis_process() -> Iterator[RedisProcess]:
+    """One redis for the tests of a file, which leave each other's keys alone or remove them."""
+    with tempfile.TemporaryDirectory(prefix="odb") as directory:
+        process = RedisProcess(Path(directory))
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def open_store() -> Iterator[Callable[..., RedisPersistence]]:
+    """Opens stores in a redis, with short times to wait."""
+    opened: list[RedisPersistence] = []
+
+    def make(process: RedisProcess, **options: Any) -> RedisPersistence:
+        settings = {"lease_s": 2.0, "timeout_s": 5.0, "retry_s": 20.0, **options}
+        opened.append(RedisPersistence(url=process.url, **settings))
+        opened[-1].open()
+        return opened[-1]
+
+    yield make
+    for store in opened:
+        store.close()

@@ -8,7 +8,6 @@ import random
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -41,14 +40,6 @@ KINDS = ["memory", "sqlite", "redis", "faulty"]
 DURABLE = ["sqlite", "redis"]  # outlive their process
 
 Make = Callable[[], Persistence]
-
-
-@pytest.fixture(scope="module")
-def redis_process() -> Iterator[RedisProcess]:
-    with tempfile.TemporaryDirectory(prefix="odb") as directory:
-        process = RedisProcess(Path(directory))
-        yield process
-        process.kill()
 
 
 def maker(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Make:

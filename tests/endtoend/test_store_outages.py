@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,20 +70,6 @@ def make(db: DatabaseConnection, number: int) -> None:
 def numbers(db: DatabaseConnection) -> list[int]:
     with db.view():
         return sorted(thing.number for thing in Thing.lookupAll())
-
-
-@pytest.fixture
-def start_redis() -> Iterator[Callable[..., RedisProcess]]:
-    started: list[RedisProcess] = []
-    with tempfile.TemporaryDirectory(prefix="odb") as directory:  # the address of a socket must be short
-
-        def start(*options: str, **arguments: Any) -> RedisProcess:
-            started.append(RedisProcess(Path(directory) / str(len(started)), *options, **arguments))
-            return started[-1]
-
-        yield start
-        for process in started:
-            process.kill()
 
 
 def store_in(redis: RedisProcess, **options: Any) -> RedisPersistence:

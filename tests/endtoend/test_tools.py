@@ -8,9 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +80,6 @@ def orders_in(store: Persistence) -> list[Any]:
 def history_of(store: Persistence) -> bytes:
     with store:
         return store.open().history
-
-
-@pytest.fixture(scope="module")
-def redis_process() -> Iterator[RedisProcess]:
-    with tempfile.TemporaryDirectory(prefix="odb") as directory:
-        process = RedisProcess(Path(directory))
-        yield process
-        process.kill()
 
 
 Place = Callable[[str], tuple[Options, Persistence]]

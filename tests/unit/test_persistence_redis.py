@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,6 @@ from object_database.errors import (
     StoreCorruptError,
     StoreFormatError,
     StoreFullError,
-    StoreInUseError,
     StoreUnavailableError,
 )
 from object_database.persistence import Group, RedisPersistence
@@ -39,37 +36,8 @@ StartRedis = Callable[..., RedisProcess]
 
 
 @pytest.fixture
-def start_redis() -> Iterator[StartRedis]:
-    started: list[RedisProcess] = []
-    with tempfile.TemporaryDirectory(prefix="odb") as directory:  # the address of a socket must be short
-
-        def start(*options: str, **arguments: Any) -> RedisProcess:
-            started.append(RedisProcess(Path(directory) / str(len(started)), *options, **arguments))
-            return started[-1]
-
-        yield start
-        for process in started:
-            process.kill()
-
-
-@pytest.fixture
 def redis_process(start_redis: StartRedis) -> RedisProcess:
     return start_redis()
-
-
-@pytest.fixture
-def open_store() -> Iterator[Callable[..., RedisPersistence]]:
-    opened: list[RedisPersistence] = []
-
-    def make(process: RedisProcess, **options: Any) -> RedisPersistence:
-        settings = {"lease_s": 2.0, "timeout_s": 5.0, "retry_s": 20.0, **options}
-        opened.append(RedisPersistence(url=process.url, **settings))
-        opened[-1].open()
-        return opened[-1]
-
-    yield make
-    for store in opened:
-        store.close()
 
 
 OpenStore = Callable[..., RedisPersistence]
@@ -737,86 +705,6 @@ def test_a_copy_that_is_used_apart_can_be_given_a_history_of_its_own(redis_proce
         client.hdel("odb:meta", "history")
     assert store.open().history != history
     store.close()
-
-
-# ---- owners
-
-
-PROGRAM = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
-from object_database.persistence import RedisPersistence
-store = RedisPersistence(url=sys.argv[1], lease_s=float(sys.argv[2]))
-store.open(); print("open", flush=True); sys.stdin.read()
-"""
-
-
-def other_server(process: RedisProcess, lease_s: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, process.url, str(lease_s)]
-    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert other.stdout is not None
-    assert other.stdout.readline() == "open\n"
-    return other
-
-
-def test_the_store_is_free_at_once_when_its_server_was_killed_on_this_machine(redis_process: RedisProcess) -> None:
-    other = other_server(redis_process, 3600)
-    other.send_signal(signal.SIGKILL)
-    other.communicate()
-    with RedisPersistence(url=redis_process.url) as store:
-        assert store.open().epoch == 2
-
-
-def test_the_lease_of_a_server_that_is_lost_elsewhere_runs_out(redis_process: RedisProcess) -> None:
-    other = other_server(redis_process, 1)
-    with redis_process.client() as client:
-        other.kill()
-        other.communicate()
-        lease = client.get("odb:owner")
-        assert lease
-        client.set("odb:owner", lease.replace(b'"machine": "', b'"machine": "another one, '), px=500)
-        with RedisPersistence(url=redis_process.url) as store:
-            assert store.open().epoch == 2
-
-
-def test_a_live_server_renews_its_lease_and_is_found(redis_process: RedisProcess) -> None:
-    other = other_server(redis_process, 1.5)
-    with pytest.raises(StoreInUseError, match="--take-over") as refusal:
-        RedisPersistence(url=redis_process.url).open()
-    assert refusal.value.pid == other.pid
-    other.communicate("")
-    assert other.returncode == 0
-    with RedisPersistence(url=redis_process.url) as store:
-        assert store.open().epoch == 2
-
-
-def test_a_lease_that_nobody_can_outlive_is_a_live_one(redis_process: RedisProcess) -> None:
-    with redis_process.client() as client:
-        client.set("odb:owner", "by hand")
-    with pytest.raises(StoreInUseError):
-        RedisPersistence(url=redis_process.url).open()
-
-
-def test_a_lease_that_ran_out_during_an_outage_is_written_again(
-    redis_process: RedisProcess, open_store: OpenStore
-) -> None:
-    open_store(redis_process, lease_s=0.3)
-    with redis_process.client() as client:
-        client.delete("odb:owner")
-        while not client.exists("odb:owner"):
-            pass
-
-
-def test_a_server_that_was_taken_over_renews_nothing(redis_process: RedisProcess, open_store: OpenStore) -> None:
-    old = open_store(redis_process, lease_s=0.3)
-    with RedisPersistence(url=redis_process.url, lease_s=3600) as new:
-        new.open(take_over=True)
-        with redis_process.client() as client:
-            lease = client.get("odb:owner")
-            assert old._lease is not None
-            old._lease._thread.join(20)
-            assert not old._lease._thread.is_alive()
-            old.close()
-            assert client.get("odb:owner") == lease
 
 
 # ---- what it can lose

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +12,6 @@ from object_database.errors import StoreCorruptError, StoreError, StoreFormatErr
 from object_database.persistence import Group, InMemoryPersistence, Persistence, RedisPersistence, SqlitePersistence
 from object_database.store_readers import StoreReader, reader_of
 from tests.redis_process import RedisProcess
-
-
-@pytest.fixture(scope="module")
-def redis_process() -> Iterator[RedisProcess]:
-    with tempfile.TemporaryDirectory(prefix="odb") as directory:
-        process = RedisProcess(Path(directory))
-        yield process
-        process.kill()
 
 
 def in_redis(process: RedisProcess) -> RedisPersistence:
