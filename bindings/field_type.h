@@ -88,7 +88,8 @@ struct FieldType {
   bool default_refers() const;
 };
 
-/// For people: "int or None", "tuple of Line".
+/// For people: "int or None", "tuple of Line". Also of a part, which by itself has no descriptor to be shown when it
+/// refers to what is around it.
 std::string describe(const FieldType& type);
 
 /// False with an exception set; `where` names the field.

@@ -93,10 +93,13 @@ class FieldType:
         same = all(new is old for new, old in zip(parts, self.parts, strict=True))
         return self if same else type(self).of(*parts)
 
+    # Every kind says these two. No ABC: its metaclass asks the class what this one's objects are asked, isinstance(x, T).
     def spec_in(self, reading: Reading) -> Any:
+        """The spec that the core is given, its parts read by `reading`."""
         raise NotImplementedError
 
     def holds(self, value: Any) -> bool:
+        """Whether a field of this type can give the value."""
         raise NotImplementedError
 
     @property
