@@ -237,15 +237,16 @@ void Engine::decide_for_store() {
     if (group.is_empty()) {
       core_.finish_group(true);
     } else {
-      gate_.leaves(now, waiting - core_.commits_waiting());
+      size_t commits = waiting - core_.commits_waiting();
+      gate_.leaves(now, commits);
       is_in_store_ = true;
       desk_.put(std::move(group));
-      if (microseconds(gate_.took_us()) <= ShortWait::kLongest) stay_awake();
+      if (commits == 1 && microseconds(gate_.took_us()) <= ShortWait::kLongest) stay_awake();
     }
   }
 }
 
-/// A fast store answers before this thread would be awake again.
+/// A fast store answers before this thread would be awake again. Several clients need the core for themselves.
 void Engine::stay_awake() {
   auto now = ShortWait::Clock::now();
   store_wait_.begin(now, now + ShortWait::kLongest);

@@ -29,11 +29,53 @@ BOOST_AUTO_TEST_CASE(who_has_gone_is_waited_for_once) {
   GroupGate gate;
   gate.leaves(at(0), 8);
   gate.is_back(at(100), 0);
-  BOOST_TEST(!gate.is_open(at(149), 7));
-  BOOST_TEST(gate.is_open(at(150), 7));  // half of what the store took
-  gate.leaves(at(150), 7);
-  gate.is_back(at(250), 0);
-  BOOST_TEST(gate.is_open(at(260), 7));
+  BOOST_TEST(!gate.is_open(at(130), 7));
+  BOOST_TEST(!gate.is_open(at(229), 7));
+  BOOST_TEST(gate.is_open(at(230), 7));  // as long as the store took
+  gate.leaves(at(230), 7);
+  gate.is_back(at(330), 0);
+  BOOST_TEST(gate.is_open(at(340), 7));
+}
+
+BOOST_AUTO_TEST_CASE(who_keeps_coming_is_waited_for) {
+  GroupGate gate;
+  gate.leaves(at(0), 8);
+  gate.is_back(at(100), 0);
+  BOOST_TEST(!gate.is_open(at(140), 1));
+  BOOST_TEST(!gate.is_open(at(230), 2));  // 90 us after the one before
+  BOOST_TEST(gate.opens().us == 330);
+  BOOST_TEST(!gate.is_open(at(320), 7));
+  BOOST_TEST(gate.is_open(at(321), 8));
+}
+
+BOOST_AUTO_TEST_CASE(whoever_comes_late_has_come_just_now) {
+  GroupGate gate;
+  gate.leaves(at(0), 8);
+  gate.is_back(at(100), 0);
+  BOOST_TEST(!gate.is_open(at(900), 1));  // nobody looked before
+  BOOST_TEST(!gate.is_open(at(999), 1));
+  BOOST_TEST(gate.is_open(at(1000), 1));
+}
+
+BOOST_AUTO_TEST_CASE(nobody_is_kept_for_long_however_many_keep_coming) {
+  GroupGate gate;
+  gate.leaves(at(0), 63);
+  gate.is_back(at(100), 0);
+  size_t waiting = 0;
+  for (int64_t now = 140; now < 100 + GroupGate::kWaitUsMax; now += 40) BOOST_TEST(!gate.is_open(at(now), ++waiting));
+  BOOST_TEST(gate.opens().us == 100 + GroupGate::kWaitUsMax);
+}
+
+BOOST_AUTO_TEST_CASE(a_group_that_some_missed_does_not_split_them) {
+  GroupGate gate;
+  gate.leaves(at(0), 8);
+  gate.is_back(at(100), 0);
+  BOOST_TEST(!gate.is_open(at(110), 3));
+  BOOST_TEST(gate.is_open(at(210), 3));  // five were late
+  gate.leaves(at(210), 3);
+  gate.is_back(at(310), 3);
+  BOOST_TEST(!gate.is_open(at(311), 6));
+  BOOST_TEST(gate.is_open(at(312), 7));
 }
 
 BOOST_AUTO_TEST_CASE(a_slow_store_keeps_nobody_waiting_for_long) {
