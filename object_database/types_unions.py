@@ -37,7 +37,8 @@ class OneOfType(FieldType):
         return made if made is self else one_of(made.parts)  # a name may stand for another union, or for an arm again
 
     def spec_in(self, reading: Reading) -> Any:
-        return ("oneof", *flat_arms([reading.spec_of(part) for part in self.parts]))
+        arms = flat_arms([reading.spec_of(part) for part in self.parts])
+        return arms[0] if len(arms) == 1 else ("oneof", *arms)  # ListOf and TupleOf are one stored type
 
     def holds(self, value: Any) -> bool:
         return any(is_value_of(part, value) for part in self.parts)

@@ -283,7 +283,9 @@ def _one_of(parts: list[Made]) -> Made | None:
 
 
 def _dict_of(make: Any, key: Made, value: Made) -> Made:
-    values = st.dictionaries(key.values, value.values, max_size=3).map(FrozenDict)
+    values = st.dictionaries(key.values, value.values, max_size=3).map(
+        lambda made: FrozenDict({key: made[key] for key in _distinct(made)})
+    )
     return Made(make(key.annotation, value.annotation), values, is_rounding=_rounding([key, value]))
 
 
@@ -297,7 +299,14 @@ def _tuple_of(make: Any, part: Made) -> Made:
 
 
 def _set_of(part: Made) -> Made:
-    return Made(Set(part.annotation), st.frozensets(part.values, max_size=4), is_rounding=part.is_rounding)
+    values = st.frozensets(part.values, max_size=4).map(lambda made: frozenset(_distinct(made)))
+    return Made(Set(part.annotation), values, is_rounding=part.is_rounding)
+
+
+def _distinct(values: Any) -> list[Any]:
+    """Python finds two records different when each holds a NaN of its own; a set holds one of them."""
+    ordered = _sorted(values)
+    return [each for i, each in enumerate(ordered) if i == 0 or _known_order(ordered[i - 1], each) != 0]
 
 
 def _tuple(parts: list[Made]) -> Made:
@@ -511,31 +520,31 @@ def _sorted(values: Any) -> list[Any]:
 
 def _known_order(a: Any, b: Any) -> int:
     """Any order will do where the order of hashes decides: sets are compared with sets that were sorted alike."""
-    try:
-        return order(a, b)
-    except Unknown:
-        return -1 if _rank(a)[1] < _rank(b)[1] else 1
+    return order(a, b, by_name=True)
 
 
 def _compare(a: Any, b: Any) -> int:
     return (a > b) - (a < b)
 
 
-def order(a: Any, b: Any) -> int:
-    """Raises Unknown."""
+def order(a: Any, b: Any, by_name: bool = False) -> int:
+    """Raises Unknown, unless records of different names are to be ordered by their names."""
     (kind, content), (other_kind, other_content) = _rank(a), _rank(b)
     if kind != other_kind:
         return _compare(kind, other_kind)
     if kind in (0x50, 0x58):
-        if content[0] != other_content[0]:
+        if content[0] != other_content[0] and not by_name:
             raise Unknown
-        return _compare(content[1], other_content[1]) or _lexicographic(content[2], other_content[2])
+        return _compare(content[:2], other_content[:2]) or _lexicographic(content[2], other_content[2], by_name)
     if kind == 0x44:
-        return _lexicographic([x for pair in content for x in pair], [x for pair in other_content for x in pair])
+        return _lexicographic(
+            [x for pair in content for x in pair], [x for pair in other_content for x in pair], by_name
+        )
     if kind in (0x40, 0x48):
-        return _lexicographic(content, other_content)
+        return _lexicographic(content, other_content, by_name)
     return _compare(content, other_content)
 
 
-def _lexicographic(ones: list[Any], others: list[Any]) -> int:
-    return next((found for found in map(order, ones, others) if found), _compare(len(ones), len(others)))
+def _lexicographic(ones: list[Any], others: list[Any], by_name: bool) -> int:
+    found = (order(one, other, by_name) for one, other in zip(ones, others, strict=False))
+    return next((each for each in found if each), _compare(len(ones), len(others)))

@@ -274,8 +274,10 @@ class DescriptorParser {
       case kind::kAlternative: {
         uint32_t tag = in.tag();
         if (head == kind::kAlternative) in.arm();
-        if (std::ranges::any_of(binders_, [tag](std::string_view name) { return record_tag(name) == tag; }))
-          return false;
+        auto is_it = [tag](std::string_view name) {
+          return !name.empty() && record_tag(name) == tag;
+        };  // "": any NamedTuple
+        if (std::ranges::any_of(binders_, is_it)) return false;
         while (in.byte() != mark::kEnd)
           if (!check_parts(in.value())) return false;
         return true;

@@ -127,6 +127,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_type_is_refused) {
   check_refused("record(R,x:datetime=)", "which has none");
   check_refused("record(R,x:again(R)=)", "which has none");
   check_refused("record(R,x:again(R)=50" + tag("R") + "00)", "the record that the field is in");
+  parsed("record(,x:record(R,y:record(,z:int=)=50" + tag("") + "00))");  // a NamedTuple has no name to be known by
   check_refused("record(R,x:ref(app.User)=6081078105)", "reference");
   check_refused("record(R,x:object=6c00)", "pickle");
   check_refused("alternative(E,A(x:again(E)=),B())", "which has none");

@@ -11,7 +11,7 @@ import pytest
 
 from object_database import DatabaseConnection, Indexed, Schema
 from object_database.errors import SchemaError, ValueTypeError
-from object_database.types import OneOf, TupleOf, field_spec
+from object_database.types import ListOf, OneOf, TupleOf, field_spec
 
 schema = Schema("unions")
 
@@ -95,6 +95,12 @@ def test_a_type_cannot_be_changed_or_derived_from() -> None:
 
         class Derived(OneOf(int, str)):
             pass
+
+
+def test_arms_that_are_stored_alike_are_one() -> None:
+    assert field_spec(OneOf(TupleOf(int), ListOf(int))) == field_spec(TupleOf(int))
+    assert field_spec(OneOf(None, TupleOf(int), ListOf(int))) == field_spec(OneOf(None, TupleOf(int)))
+    assert field_spec(TupleOf(OneOf(ListOf(None), TupleOf(None)))) == ("tupleof", ("tupleof", "none"))
 
 
 def test_no_value_is_an_instance_of_a_union() -> None:
