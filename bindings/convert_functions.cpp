@@ -89,6 +89,8 @@ PyMethodDef functions[] = {
      "convert(spec, value, where)\n--\n\nThe value as a field of this type gives it; `where` is named in errors."},
     {"describe_spec", guarded_method<describe_spec>(), METH_O,
      "describe_spec(spec)\n--\n\nThe descriptor's text of a spec, and the same for people."},
+    {"translate_values_with", guarded_method<translate_values_with>(), METH_O,
+     "translate_values_with(function)\n--\n\nfunction(value) is asked about what a field does not take as it is."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

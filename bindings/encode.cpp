@@ -5,6 +5,7 @@
 #include "bindings/connection.h"
 #include "bindings/encoder.h"
 #include "bindings/errors.h"
+#include "bindings/gil.h"
 #include "bindings/object_type.h"
 #include "core/base/limits.h"
 #include "core/codec/codec.h"
@@ -33,7 +34,21 @@ Kind plain_kind_of(PyObject* value) {
   return PyBytes_CheckExact(value) ? Kind::kBytes : Kind::kAgain;
 }
 
+PyObject* translate = nullptr;  // as below
+
+/// What becomes of a value that is another library's; none, perhaps with an exception set: it is nobody's.
+Ref translated_value(PyObject* value) {
+  if (translate == nullptr || PyErr_Occurred()) return {};
+  Ref found = Ref::steal(run_python([value] { return PyObject_CallOneArg(translate, value); }));
+  return found.get() == value ? Ref() : std::move(found);
+}
+
 }  // namespace
+
+PyObject* translate_values_with(PyObject*, PyObject* function) {
+  Py_XSETREF(translate, Py_NewRef(function));
+  Py_RETURN_NONE;
+}
 
 bool put_plain(PyObject* value, const FieldType& type, Bytes& out) {
   Kind kind = plain_kind_of(value);
@@ -64,6 +79,14 @@ bool put_plain(PyObject* value, const FieldType& type, Bytes& out) {
 bool Encoder::encode_whole(PyObject* value, const FieldType& type) {
   start_ = out_.size();
   Fit fit = encode(value, type);
+  Ref translated = fit == Fit::kNot ? translated_value(value) : Ref();
+  if (translated) {
+    out_.resize(start_);
+    failure_depth_ = -1;
+    failure_error_ = nullptr;
+    is_out_of_range_ = false;
+    fit = encode(translated.get(), type);
+  }
   if (fit == Fit::kTaken) return true;
   out_.resize(start_);
   if (fit == Fit::kNot && !PyErr_Occurred())

@@ -36,11 +36,10 @@ int is_foreign_mapping(PyObject* value) {
 }
 
 /// Everything that an iterator gives, as far as a value could hold it.
-PyObject* list_of(PyObject* iterable) {
-  Ref iterator = Ref::steal(PyObject_GetIter(iterable));
-  Ref list = iterator ? Ref::steal(PyList_New(0)) : Ref();
+PyObject* list_of(PyObject* iterator) {
+  Ref list = Ref::steal(PyList_New(0));
   if (!list) return nullptr;
-  while (Ref item = Ref::steal(PyIter_Next(iterator.get()))) {
+  while (Ref item = Ref::steal(PyIter_Next(iterator))) {
     if (PyList_Append(list.get(), item.get()) < 0) return nullptr;
     if (static_cast<size_t>(PyList_GET_SIZE(list.get())) <= limits::kValueBytesMax) continue;
     set_error("TransactionTooLargeError", "an iterable that gives more than a value can hold");
@@ -70,14 +69,20 @@ Fit changed_meanwhile(const std::string& where) {
 
 Fit Encoder::copy_foreign(PyObject* value, Ref& copy) {
   if (is_own_container(value) || !is_foreign_iterable(value)) return Fit::kNot;
-  PyObject* made = run_python([value]() -> PyObject* {
+  return run_python([&] {
     int is_mapping = is_foreign_mapping(value);
-    if (is_mapping < 0) return nullptr;
-    if (is_mapping == 1) return PyObject_CallOneArg(reinterpret_cast<PyObject*>(&PyDict_Type), value);
-    return list_of(value);
+    if (is_mapping == 1) {
+      copy = Ref::steal(PyObject_CallOneArg(reinterpret_cast<PyObject*>(&PyDict_Type), value));
+    } else if (is_mapping == 0) {
+      Ref iterator = Ref::steal(PyObject_GetIter(value));
+      if (!iterator && PyErr_ExceptionMatches(PyExc_TypeError)) {  // Python's word for what is not iterable after all
+        PyErr_Clear();
+        return Fit::kNot;
+      }
+      if (iterator) copy = Ref::steal(list_of(iterator.get()));
+    }
+    return copy ? Fit::kTaken : Fit::kFailed;
   });
-  copy = Ref::steal(made);
-  return copy ? Fit::kTaken : Fit::kFailed;
 }
 
 Fit Encoder::items_of(PyObject* value, Ref& items) {

@@ -148,6 +148,10 @@ class Encoder {
 /// that every other arm would give. False, without an exception: it is something else, or does not fit.
 bool put_plain(PyObject* value, const FieldType& type, Bytes& out);
 
+/// From now on function(value) is asked about a value that no field takes as it is: the same as a value of Python's own
+/// classes, or the value itself.
+PyObject* translate_values_with(PyObject*, PyObject* function);
+
 bool is_numpy_scalar(PyObject* value);
 bool is_numpy_bool(PyObject* value);
 

@@ -298,13 +298,16 @@ class Reading:
         if isinstance(annotation, ForwardRef):
             annotation = annotation.__forward_arg__
         # An alias may come back inside of itself, by its name or as it is; then it is recursive.
-        key = annotation if isinstance(annotation, str) else id(annotation)
+        return self.recursive(annotation if isinstance(annotation, str) else id(annotation), annotation, self._read)
+
+    def recursive(self, key: int | str, annotation: Any, read: Callable[[Any], Any]) -> Any:
+        """What read(annotation) gives. Where it comes back to the same key inside of itself, a Forward stands for it."""
         if key in self._unfinished:
             return self._unfinished[key].come_back()
         is_same_as, self._is_named = self._is_named, None
         unfinished = self._unfinished[key] = is_same_as or _Unfinished()
         try:
-            found = self._read(annotation)
+            found = read(annotation)
         finally:
             del self._unfinished[key]
         if is_same_as is not None or unfinished.forward is None:

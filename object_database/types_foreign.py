@@ -1,7 +1,8 @@
 """typed_python's own types as field types, where that package is installed (CPython 3.10 and older, with old pins).
 
 They are known by their attributes alone, nothing is imported: `__typed_python_category__` says what a type is. Each becomes
-the type of the same name here; values are read as ours are (tuples, FrozenDicts, our NamedTuples and Alternatives).
+the type of the same name here. Fields take values of theirs, and are read as ours are: tuples, FrozenDicts, our NamedTuples
+and Alternatives.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from object_database import _core
 from object_database.errors import SchemaError
 from object_database.types_alternatives import Alternative
 from object_database.types_base import READERS, SCALARS, Reading, part_of
@@ -31,12 +33,21 @@ _NUMBERS = {
 _alternatives: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # theirs -> ours, which is nominal
 
 
+def _category(cls: Any) -> str | None:
+    category = getattr(cls, "__typed_python_category__", None) if isinstance(cls, type) else None
+    return category if isinstance(category, str) and cls not in SCALARS else None
+
+
 @READERS.append
 def _read_foreign(annotation: Any, reading: Reading) -> Any:
-    category = getattr(annotation, "__typed_python_category__", None) if isinstance(annotation, type) else None
-    if not isinstance(category, str) or annotation in SCALARS:
+    category = _category(annotation)
+    if category is None:
         return None
+    _core.translate_values_with(translated)
+    return reading.recursive(id(annotation), annotation, lambda _: _mapped(annotation, category, reading))
 
+
+def _mapped(annotation: Any, category: str, reading: Reading) -> Any:
     def mapped(name: str) -> Any:
         return reading.type(getattr(annotation, name))
 
@@ -77,3 +88,42 @@ def _alternative(theirs: Any, reading: Reading) -> Any:
             arms[arm.Name] = {name: reading.type(part) for name, part in parts}
         made = _alternatives[theirs] = Alternative(theirs.__name__, **arms)
     return made
+
+
+def translated(value: Any) -> Any:
+    """A value of theirs as one of Python's own or ours, however deep in lists and dicts; any other as it is.
+
+    The core asks it about a value that a field has not taken.
+    """
+    try:
+        return _translated(value)
+    except (
+        RecursionError,
+        SchemaError,
+    ):  # a list that holds itself, a pointer: the field's own words for it are better
+        return value
+
+
+def _translated(value: Any) -> Any:
+    category = _category(type(value))
+    if category in ("TupleOf", "ListOf", "Tuple"):
+        return tuple(map(_translated, value))
+    if category == "Set":
+        return frozenset(map(_translated, value))
+    if category in ("ConstDict", "Dict"):
+        return {_translated(key): _translated(value[key]) for key in value}
+    if category == "NamedTuple":
+        return Reading().type(type(value))(tuple(map(_translated, value)))
+    if category == "ConcreteAlternative":
+        known = _alternatives.get(type(value).Alternative)
+        if known is None:
+            return value
+        fields = {name: _translated(getattr(value, name)) for name in type(value).ElementType.ElementNames}
+        return known.__typed_python_alternatives__[type(value).Index](**fields)
+    if category in _NUMBERS:
+        return float(value) if category == "Float32" else int(value)
+    if type(value) in (list, tuple):
+        return type(value)(map(_translated, value))
+    if type(value) is dict:
+        return {_translated(key): _translated(each) for key, each in value.items()}
+    return value

@@ -376,6 +376,20 @@ def test_what_an_iterator_raises_is_raised(db: DatabaseConnection, order: Any) -
             order.either = broken()
 
 
+class NotIterable:
+    """As classes say that derive from one that is."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("it is not")
+
+
+def test_what_is_not_iterable_after_all_is_refused_with_its_place() -> None:
+    with pytest.raises(ValueTypeError, match=r"^x: .*NotIterable was given, and the field takes tuple of int$"):
+        _core.convert(("tupleof", "int"), NotIterable(), "x")
+    with pytest.raises(ValueTypeError, match=r"^x: .*NotIterable was given"):
+        _core.convert(("oneof", "none", ("tupleof", "int"), ("setof", "str")), NotIterable(), "x")
+
+
 class Text(str):
     def __str__(self) -> str:
         raise AssertionError("asked")

@@ -1,4 +1,4 @@
-"""typed_python's own types. It can be installed on old Pythons only, so most of this is shown on classes with its attributes."""
+"""typed_python's own types. It can be installed on old Pythons only, so some of this is shown on classes with its attributes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from typing import Any
 
 import pytest
 
-from object_database import DatabaseConnection, Schema
-from object_database.errors import SchemaError
-from object_database.types import ConstDict, ListOf, NamedTuple, OneOf, Set, Tuple, TupleOf, field_spec, field_type
+from object_database import DatabaseConnection, Schema, _core
+from object_database.errors import SchemaError, ValueTypeError
+from object_database.types import (
+    ConstDict,
+    Float32,
+    ListOf,
+    NamedTuple,
+    OneOf,
+    Set,
+    Tuple,
+    TupleOf,
+    UInt8,
+    field_spec,
+    field_type,
+)
 
 
 def theirs(category: str, **attributes: Any) -> Any:
@@ -60,6 +72,12 @@ def test_their_other_types_are_refused() -> None:
         Schema("slips").define(type("Thing", (), {"it": theirs("PointerTo")}))
 
 
+def test_their_recursive_types_come_back_by_a_forward() -> None:
+    nested = theirs("OneOf")
+    nested.Types = (type(None), theirs("TupleOf", ElementType=nested))
+    assert _core.describe_spec(field_spec(nested))[0] == "forward(again0,oneof(none,tupleof(again(again0))))"
+
+
 def test_a_class_body_may_use_them(db: DatabaseConnection) -> None:
     schema = Schema("foreign")
     thing: Any = schema.define(type("Thing", (), {"items": TUPLE, "record": RECORD, "state": VALUE}))
@@ -69,10 +87,85 @@ def test_a_class_body_may_use_them(db: DatabaseConnection) -> None:
         assert (made.items, made.record.y, made.state) == ((1, 2), (2,), "new")
 
 
-def test_the_package_itself() -> None:
-    package = pytest.importorskip("typed_python")
+def test_a_value_of_theirs_is_translated_as_deep_as_it_lies(db: DatabaseConnection) -> None:
+    schema = Schema("values")
+    concrete = theirs("ConcreteAlternative", Name="A", Index=0, ElementType=theirs("NamedTuple", ElementNames=("x",)))
+    concrete.ElementType.ElementTypes = (INT8,)
+    foreign = theirs("Alternative", __typed_python_alternatives__=(concrete,))
+    concrete.Alternative = foreign
+    thing: Any = schema.define(type("Thing", (), {"it": list[tuple[str, foreign]], "number": int}))
+    db.subscribeToSchema(schema)
+    value, number = concrete(), INT8()
+    value.x = number
+    type(number).__int__ = lambda _: 7  # type: ignore[attr-defined]
+    with db.transaction():
+        made = thing(it=[("a", value)], number=number)
+        assert made.number == 7
+        assert made.it == (("a", field_type(foreign).A(x=7)),)
+        with pytest.raises(ValueTypeError, match=r"^values\.Thing\.it\[0\]\[0\]: int was given"):
+            made.it = [(7, value)]
+
+
+@pytest.fixture
+def package() -> Any:
+    """typed_python, where it is installed: docs/reference/types.md says how."""
+    return pytest.importorskip("typed_python")
+
+
+def test_the_package_itself(package: Any) -> None:
     assert field_spec(package.TupleOf(int)) == field_spec(TupleOf(int))
     assert field_spec(package.OneOf(None, int, "x")) == field_spec(OneOf(None, int, "x"))
     assert field_spec(package.ConstDict(str, package.NamedTuple(a=int))) == field_spec(
         ConstDict(str, NamedTuple(a=int))
     )
+    assert field_spec(package.Set(package.UInt8)) == field_spec(Set(UInt8))
+    assert field_spec(package.Tuple(package.Float32, bytes)) == field_spec(Tuple(Float32, bytes))
+
+
+def test_values_of_the_package(package: Any, db: DatabaseConnection) -> None:
+    shape = package.Alternative("Shape", Dot={}, Circle={"radius": float, "tags": package.TupleOf(str)})
+    record = package.NamedTuple(a=int, b=str)
+    values: list[tuple[Any, Any, Any]] = [
+        (package.TupleOf(int), package.TupleOf(int)((1, 2)), (1, 2)),
+        (package.ListOf(str), package.ListOf(str)(["a"]), ("a",)),
+        (package.Set(int), package.Set(int)([1, 2]), {1, 2}),
+        (package.Dict(int, str), package.Dict(int, str)({1: "a"}), {1: "a"}),
+        (package.ConstDict(str, int), package.ConstDict(str, int)({"a": 1}), {"a": 1}),
+        (package.Tuple(int, str), package.Tuple(int, str)((1, "a")), (1, "a")),
+        (record, record(a=1, b="x"), (1, "x")),
+        (package.Int32, package.Int32(3), 3),
+        (package.Float32, package.Float32(1.5), 1.5),
+        (shape, shape.Circle(radius=2.0, tags=("a",)), field_type(shape).Circle(radius=2.0, tags=("a",))),
+        (
+            package.TupleOf(package.OneOf(None, shape)),
+            [None, shape.Dot()],
+            (None, field_type(shape).Dot()),
+        ),
+    ]
+    schema = Schema("package")
+    names = [f"f{i}" for i in range(len(values))]
+    thing: Any = schema.define(
+        type("Thing", (), {name: annotation for name, (annotation, _, _) in zip(names, values, strict=True)})
+    )
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        made = thing(**{name: given for name, (_, given, _) in zip(names, values, strict=True)})
+    with db.view():
+        for name, (_, given, expected) in zip(names, values, strict=True):
+            assert getattr(made, name) == expected, given
+
+
+def test_recursive_types_of_the_package(package: Any, db: DatabaseConnection) -> None:
+    forward = package.Forward("Nested")
+    nested = forward.define(package.OneOf(None, package.TupleOf(forward)))
+    forward = package.Forward("Tree")
+    tree = forward.define(package.Alternative("Tree", Leaf={}, Node={"left": forward, "right": forward}))
+    schema = Schema("recursive")
+    thing: Any = schema.define(type("Thing", (), {"nested": nested, "tree": tree}))
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        made = thing(nested=[None, [None]], tree=tree.Node(left=tree.Leaf(), right=tree.Leaf()))
+    ours = field_type(tree)
+    with db.view():
+        assert made.nested == (None, (None,))
+        assert made.tree == ours.Node(left=ours.Leaf(), right=ours.Leaf())
