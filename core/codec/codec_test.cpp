@@ -589,6 +589,19 @@ BOOST_AUTO_TEST_CASE(a_reader_accepts_the_values_that_decode_accepts) {
   BOOST_TEST(accepted > 5'000);
 }
 
+BOOST_AUTO_TEST_CASE(a_reader_and_decode_agree_on_how_deep_a_value_is) {
+  for (std::string leaf : {"02", "6c00", "4000", "4800", "4400", "6801617402", "810520"}) {
+    for (int depth = limits::kValueDepthMax - 2; depth <= limits::kValueDepthMax + 1; ++depth) {
+      Bytes bytes;
+      for (int i = 0; i < depth; ++i) bytes += from_hex("4001");
+      bytes += from_hex(leaf);
+      Reader in(bytes);
+      bool is_whole = in.value().size() == bytes.size() && in.is_ok();
+      BOOST_TEST(is_whole == decode(bytes, Mode::kValue).is_ok(), leaf << " in " << depth);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(after_its_first_error_a_reader_gives_nothing_more) {
   Bytes bytes = from_hex("80008105820102900000");
   Reader in(bytes);

@@ -173,7 +173,7 @@ class Decoder {
   }
 
   Value composite(uint8_t head, int depth_left) {
-    require(depth_left >= 0);
+    require(depth_left >= 0 || head == kind::kPickle);  // which holds bytes, no values
     Composite read;
     read.kind = head;
     switch (head) {
