@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "bindings/connection.h"
 #include "bindings/decoder.h"
@@ -32,6 +33,30 @@ Kind plain_kind(uint8_t head) {
   }
 }
 
+bool is_ascii(BytesView text) {
+  const char *at = text.data(), *end = at + text.size();
+  uint64_t seen = 0;
+  for (; end - at >= 8; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, at, 8);
+    seen |= word;
+  }
+  for (; at < end; ++at) seen |= static_cast<uint8_t>(*at);
+  return (seen & 0x8080808080808080ULL) == 0;
+}
+
+}  // namespace
+
+PyObject* new_str(BytesView utf8) {
+  auto size = static_cast<Py_ssize_t>(utf8.size());
+  if (size < 2 || !is_ascii(utf8)) return PyUnicode_DecodeUTF8(utf8.data(), size, nullptr);  // has one-letter texts
+  PyObject* made = PyUnicode_New(size, 0x7f);
+  if (made != nullptr) std::memcpy(PyUnicode_DATA(made), utf8.data(), utf8.size());
+  return made;
+}
+
+namespace {
+
 /// REQUIRES: plain_kind of its first byte is `kind`, and it is no int above 2^63.
 PyObject* decode_plain(Reader& in, Kind kind) {
   if (kind == Kind::kInt) return PyLong_FromLongLong(in.integer());
@@ -40,10 +65,7 @@ PyObject* decode_plain(Reader& in, Kind kind) {
     case Kind::kNone: Py_RETURN_NONE;
     case Kind::kBool: return PyBool_FromLong(head == kind::kTrue);
     case Kind::kFloat: return PyFloat_FromDouble(in.float_after_kind());
-    case Kind::kStr: {
-      BytesView text = in.text();
-      return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr);
-    }
+    case Kind::kStr: return new_str(in.text());
     default: {
       BytesView bytes = in.text();
       return PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size()));

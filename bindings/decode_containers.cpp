@@ -1,5 +1,8 @@
 // Containers, records, and the values of object fields: bytes into immutable Python values (D9).
 
+#include <array>
+#include <cstring>
+
 #include "bindings/codecs.h"
 #include "bindings/connection.h"
 #include "bindings/decoder.h"
@@ -18,6 +21,22 @@ using Kind = FieldKind;
 
 const FieldType& part_of(const FieldType& type, size_t position) {
   return type.kind == Kind::kObject ? type : *type.parts[position];
+}
+
+/// A str that is a key of a dict. The same few keys come again and again, so the last ones are kept: a str that is at hand need
+/// not be made, has its hash already, and is found in a dict by its identity.
+PyObject* key_str(BytesView utf8) {
+  constexpr size_t kPlaces = 512, kKeptBytesMax = 32;
+  static auto* kept = new std::array<Ref, kPlaces>();  // lives for ever; the GIL guards it
+  if (utf8.size() > kKeptBytesMax) return new_str(utf8);
+  Ref& place = (*kept)[hash_bytes(utf8) % kPlaces];
+  PyObject* before = place.get();
+  bool is_it = before != nullptr && static_cast<size_t>(PyUnicode_GET_LENGTH(before)) == utf8.size() &&
+               std::memcmp(PyUnicode_DATA(before), utf8.data(), utf8.size()) == 0;
+  if (is_it) return place.share();
+  PyObject* made = new_str(utf8);
+  if (made != nullptr && PyUnicode_IS_COMPACT_ASCII(made)) place = Ref::borrow(made);
+  return made;
 }
 
 /// An object of a class out of the values of its fields, without code of the program but for a Struct's.
@@ -72,12 +91,19 @@ PyObject* Decoder::decode_set(Reader& in, const FieldType& type) {
   return set.release();
 }
 
+PyObject* Decoder::decode_key(Reader& in, const FieldType& type) {
+  bool is_str = in.peek() == kind::kStr && (type.kind == Kind::kStr || type.kind == Kind::kObject);
+  if (!is_str) return decode(in, type);
+  in.byte();
+  return key_str(in.text());
+}
+
 PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
   in.byte();
   size_t count = in.count(2);
   Ref dict = Ref::steal(PyDict_New());
   for (size_t i = 0; dict && i < count; ++i) {
-    Ref key = Ref::steal(decode(in, part_of(type, 0)));
+    Ref key = Ref::steal(decode_key(in, part_of(type, 0)));
     Ref value = key ? Ref::steal(decode(in, part_of(type, 1))) : Ref();
     if (!value || run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) < 0) return nullptr;
   }

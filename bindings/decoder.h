@@ -32,6 +32,7 @@ class Decoder {
   PyObject* decode_reference(Reader& in, const FieldType& type);
   PyObject* decode_tuple(Reader& in, const FieldType& type);
   PyObject* decode_set(Reader& in, const FieldType& type);
+  PyObject* decode_key(Reader& in, const FieldType& type);
   PyObject* decode_dict(Reader& in, const FieldType& type);
   PyObject* decode_record(Reader& in, const FieldType& type);
   PyObject* decode_alternative(Reader& in, const FieldType& type);
@@ -50,5 +51,8 @@ class Decoder {
   int level_ = 0;
   size_t attempts_ = 0;
 };
+
+/// A str of valid UTF-8; nullptr with an exception set.
+PyObject* new_str(BytesView utf8);
 
 }  // namespace odb

@@ -211,9 +211,7 @@ bool Encoder::Nested::is_ok() const {
   return false;
 }
 
-bool Encoder::is_too_large() {
-  if (out_.size() - start_ <= limits::kValueBytesMax) [[likely]]
-    return false;
+bool Encoder::refuse_too_large() {
   set_error("TransactionTooLargeError", where_ + ": a value may take " + std::to_string(limits::kValueBytesMax >> 20) +
                                             " MiB, and this one takes more");
   return true;

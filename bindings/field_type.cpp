@@ -199,6 +199,7 @@ class SpecParser {
       field.type = std::make_unique<FieldType>();
       if (!parse(spec, *field.type)) return false;
       if (!parse_default(default_value, field)) return false;
+      group.is_all_required &= field.is_required;
     }
     return true;
   }

@@ -52,8 +52,9 @@ struct PartGroup {
   Shape shape = Shape::kTuple;
   std::string name;  // empty: anonymous
   std::vector<PartField> fields;
-  Ref field_names;             // a tuple
-  bool is_positional = false;  // kStruct: its class takes all fields in their order, which is faster than by name
+  bool is_all_required = true;  // none of them has a default
+  Ref field_names;              // a tuple
+  bool is_positional = false;   // kStruct: its class takes all fields in their order, which is faster than by name
 };
 
 struct EnumMember {
