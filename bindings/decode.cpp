@@ -205,12 +205,10 @@ PyObject* Decoder::decode_literal(Reader& in, const FieldType& type) {
 }
 
 PyObject* Decoder::decode_enum(Reader& in, const FieldType& type) {
-  for (const EnumMember& member : type.members) {
-    if (!starts_with(in, member.stored)) continue;
-    in.take(member.stored.size());
-    return member.member.share();
-  }
-  return nullptr;
+  const EnumMember* member = type.member_stored_as({in.position(), in.remaining()});
+  if (member == nullptr) return nullptr;
+  in.take(member->stored.size());
+  return member->member.share();
 }
 
 PyObject* Decoder::decode_reference(Reader& in, const FieldType& type) {
