@@ -218,6 +218,20 @@ PyObject* Decoder::decode_reference(Reader& in, const FieldType& type) {
   return number_of_type(*type.target, connection_) == number ? new_handle(*type.target, object) : nullptr;
 }
 
+PyObject* Decoder::failed_at(const std::string& step) {
+  raised_at_.insert(0, step);
+  return nullptr;
+}
+
+PyObject* Decoder::failed_in(const std::string& whose) {
+  raised_by_ = whose;
+  return nullptr;
+}
+
+void Decoder::tell(const std::string& where) const {
+  if (!raised_by_.empty() && PyErr_Occurred()) set_codec_error(where + raised_at_ + ": " + raised_by_);
+}
+
 PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection, const std::string& where,
                        bool* is_shared) {
   Reader in(value);
@@ -229,6 +243,7 @@ PyObject* decode_value(BytesView value, const FieldType& type, const Connection&
   Decoder decoder(&connection);
   PyObject* read = decoder.decode(in, type);
   if (is_shared != nullptr) *is_shared = decoder.is_shared();
+  if (read == nullptr) decoder.tell(where);
   if (read == nullptr && !PyErr_Occurred()) {
     bool has_arms = type.kind == Kind::kRecord || type.kind == Kind::kAlternative || type.kind >= Kind::kTupleOf;
     set_error("SchemaMismatchError",
@@ -248,6 +263,7 @@ PyObject* convert_value(PyObject* value, const FieldType& type, const std::strin
   Reader in(scratch.bytes);
   Decoder decoder(nullptr);
   PyObject* read = decoder.decode(in, type);
+  if (read == nullptr) decoder.tell(where);
   if (read == nullptr && !PyErr_Occurred())
     set_error("InternalError", where + ": a value that was written and cannot be read: " + decoder.fault());
   return read;

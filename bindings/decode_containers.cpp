@@ -74,7 +74,7 @@ PyObject* Decoder::decode_tuple(Reader& in, const FieldType& type) {
   Ref tuple = Ref::steal(PyTuple_New(static_cast<Py_ssize_t>(count)));
   for (size_t i = 0; tuple && i < count; ++i) {
     PyObject* item = decode(in, part_of(type, type.kind == Kind::kTuple ? i : 0));
-    if (item == nullptr) return nullptr;
+    if (item == nullptr) return raised_by_.empty() ? nullptr : failed_at("[" + std::to_string(i) + "]");
     PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i), item);
   }
   return tuple.release();
@@ -86,7 +86,9 @@ PyObject* Decoder::decode_set(Reader& in, const FieldType& type) {
   Ref set = Ref::steal(PyFrozenSet_New(nullptr));
   for (size_t i = 0; set && i < count; ++i) {
     Ref item = Ref::steal(decode(in, part_of(type, 0)));
-    if (!item || run_python([&] { return PySet_Add(set.get(), item.get()); }) < 0) return nullptr;
+    bool is_added = item && run_python([&] { return PySet_Add(set.get(), item.get()); }) == 0;
+    if (item && !is_added) failed_in("putting it into a set");
+    if (!is_added) return raised_by_.empty() ? nullptr : failed_at(" (an item)");
   }
   return set.release();
 }
@@ -105,7 +107,10 @@ PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
   for (size_t i = 0; dict && i < count; ++i) {
     Ref key = Ref::steal(decode_key(in, part_of(type, 0)));
     Ref value = key ? Ref::steal(decode(in, part_of(type, 1))) : Ref();
-    if (!value || run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) < 0) return nullptr;
+    bool is_set = value && run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) == 0;
+    if (value && !is_set) failed_in("putting it into a dict");
+    if (!is_set && raised_by_.empty()) return nullptr;
+    if (!is_set) return failed_at(!key || value ? " (a key)" : "[" + shown_value(key.get()) + "]");
   }
   return dict ? new_frozen_dict(dict.release()) : nullptr;
 }
@@ -143,20 +148,26 @@ PyObject* Decoder::decode_group(Reader& in, const PartGroup& group) {
   Parts parts(group.fields.size());
   bool is_whole =
       decode_fields(in, group, [&](size_t position, PyObject* part) { parts[position] = Ref::steal(part); });
-  return is_whole ? build(group, parts) : nullptr;
+  PyObject* built = is_whole ? build(group, parts) : nullptr;
+  if (is_whole && built == nullptr) failed_in("the constructor of " + group.name);
+  return built;
 }
 
 /// Calls put(position, new reference) for each field. False as decode() gives nullptr.
 template <class Put>
 bool Decoder::decode_fields(Reader& in, const PartGroup& group, Put&& put) {
   size_t count = group.fields.size(), position = 0;
+  auto told = [&](size_t failed) {
+    if (!raised_by_.empty()) failed_at("." + std::string(PyUnicode_AsUTF8(group.fields[failed].name.get())));
+    return false;
+  };
   for (; in.byte() != mark::kEnd && in.is_ok(); ++position) {
     if (position >= count) {
       in.value();  // of a later definition, which has more fields
       continue;
     }
     PyObject* part = decode(in, *group.fields[position].type);
-    if (part == nullptr) return false;
+    if (part == nullptr) return told(position);
     put(position, part);
   }
   for (; position < count; ++position) {
@@ -166,7 +177,7 @@ bool Decoder::decode_fields(Reader& in, const PartGroup& group, Put&& put) {
       return false;
     }
     PyObject* part = default_of(field);
-    if (part == nullptr) return false;
+    if (part == nullptr) return told(position);
     put(position, part);
   }
   return true;
@@ -252,7 +263,8 @@ PyObject* Decoder::decode_codec(Reader& in, const FieldType& type) {
   Ref made = Ref::steal(decode(in, type));
   if (!made) return nullptr;
   is_shared_ = false;
-  return run_python([&] { return PyObject_CallOneArg(codec->decode.get(), made.get()); });
+  PyObject* read = run_python([&] { return PyObject_CallOneArg(codec->decode.get(), made.get()); });
+  return read != nullptr ? read : failed_in("decode of the codec '" + codec->name + "'");
 }
 
 PyObject* Decoder::decode_pickle(Reader& in) {
@@ -266,7 +278,8 @@ PyObject* Decoder::decode_pickle(Reader& in) {
   Ref bytes = loads ? Ref::steal(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()))) : Ref();
   if (!bytes) return nullptr;
   is_shared_ = false;
-  return run_python([&] { return PyObject_CallOneArg(loads.get(), bytes.get()); });
+  PyObject* read = run_python([&] { return PyObject_CallOneArg(loads.get(), bytes.get()); });
+  return read != nullptr ? read : failed_in("pickle.loads");
 }
 
 }  // namespace odb

@@ -111,6 +111,7 @@ class Encoder {
   Fit encode_by_class(PyObject* value, const FieldType& type);
   Fit put_codec(PyObject* value, const FieldType& type);
   Fit put_pickle_of(PyObject* value);
+  Fit failed_in(const std::string& whose);
 
   /// Counts the containers around what is converted now; not ok: too many of them.
   class Nested {
