@@ -186,6 +186,7 @@ PyObject* Decoder::decode_one_of(Reader& in, const FieldType& type) {
   Kind plain = plain_kind(in.peek());
   if (plain != Kind::kAgain && (type.plain_arms >> static_cast<unsigned>(plain) & 1) != 0 && !in.is_large_integer())
     return decode_plain(in, plain);
+  if (attempts_ == 0) attempts_max_ = kAttemptsMax + limits::kUnionArmsMax * in.remaining();
   for (const auto& arm : type.parts) {
     Reader from_here = in;
     if (PyObject* read = decode(from_here, *arm)) {
@@ -193,7 +194,7 @@ PyObject* Decoder::decode_one_of(Reader& in, const FieldType& type) {
       return read;
     }
     if (PyErr_Occurred()) return nullptr;
-    if (arm->kind != Kind::kLiteral && ++attempts_ > kAttemptsMax) break;
+    if (arm->kind != Kind::kLiteral && ++attempts_ > attempts_max_) break;
   }
   return nullptr;
 }

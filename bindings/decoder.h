@@ -57,7 +57,7 @@ class Decoder {
   std::string raised_at_;  // ".lines[3]"
   bool is_shared_ = true;
   int level_ = 0;
-  size_t attempts_ = 0;
+  size_t attempts_ = 0, attempts_max_ = 0;
 };
 
 /// A str of valid UTF-8; nullptr with an exception set.

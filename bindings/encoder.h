@@ -63,6 +63,7 @@ class Encoder {
   Fit encode(PyObject* value, const FieldType& type);
   Fit encode_kind(PyObject* value, const FieldType& type);
   Fit encode_one_of(PyObject* value, const FieldType& type);
+  size_t attempts_max() const;
   Fit encode_first_arm(PyObject* value, const FieldType& type, size_t start);
 
   // encode_scalars.cpp

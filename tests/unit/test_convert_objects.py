@@ -239,7 +239,8 @@ def test_what_a_codec_raises_names_the_field_and_the_place(db: DatabaseConnectio
         box = Box(it=around(Coin()))
         with pytest.raises(CodecError, match=f"^{where}encode of the codec 'Coin' raised LookupError: mine$") as told:
             box.it = around(Coin(mine, "encode"))
-        assert told.value.__cause__ is mine and mine.__traceback__ is not None
+        assert told.value.__cause__ is mine
+        assert mine.__traceback__ is not None
     TO_DECODE.raised, TO_DECODE.by = mine, "decode"
     try:
         with (
