@@ -55,21 +55,23 @@ TypeId number_of_type(const DatabaseType& type, const Connection* connection);
 /// Takes this thread's buffer for as long as it lives, so that conversions may nest.
 class Scratch {
  public:
-  Scratch() : bytes(std::move(spare())) { bytes.clear(); }
+  Scratch() : Scratch(spare()) {}
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() {
-    if (bytes.capacity() <= kKeptBytes) spare() = std::move(bytes);  // after something large, small again
+    if (bytes.capacity() <= kKeptBytes) spare_ = std::move(bytes);  // after something large, small again
   }
 
   Bytes bytes;
 
  private:
   static constexpr size_t kKeptBytes = 1 << 20;
+  explicit Scratch(Bytes& spare) : bytes(std::move(spare)), spare_(spare) { bytes.clear(); }
   static Bytes& spare() {
     thread_local Bytes kept;
     return kept;
   }
+  Bytes& spare_;  // found once: finding what a thread has costs as much as a small value does
 };
 
 /// convert(spec, value, where): False with an exception set.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "bindings/connection.h"
 #include "bindings/decoder.h"
@@ -32,6 +33,30 @@ Kind plain_kind(uint8_t head) {
   }
 }
 
+bool is_ascii(BytesView text) {
+  const char *at = text.data(), *end = at + text.size();
+  uint64_t seen = 0;
+  for (; end - at >= 8; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, at, 8);
+    seen |= word;
+  }
+  for (; at < end; ++at) seen |= static_cast<uint8_t>(*at);
+  return (seen & 0x8080808080808080ULL) == 0;
+}
+
+}  // namespace
+
+PyObject* new_str(BytesView utf8) {
+  auto size = static_cast<Py_ssize_t>(utf8.size());
+  if (size < 2 || !is_ascii(utf8)) return PyUnicode_DecodeUTF8(utf8.data(), size, nullptr);  // has one-letter texts
+  PyObject* made = PyUnicode_New(size, 0x7f);
+  if (made != nullptr) std::memcpy(PyUnicode_DATA(made), utf8.data(), utf8.size());
+  return made;
+}
+
+namespace {
+
 /// REQUIRES: plain_kind of its first byte is `kind`, and it is no int above 2^63.
 PyObject* decode_plain(Reader& in, Kind kind) {
   if (kind == Kind::kInt) return PyLong_FromLongLong(in.integer());
@@ -40,10 +65,7 @@ PyObject* decode_plain(Reader& in, Kind kind) {
     case Kind::kNone: Py_RETURN_NONE;
     case Kind::kBool: return PyBool_FromLong(head == kind::kTrue);
     case Kind::kFloat: return PyFloat_FromDouble(in.float_after_kind());
-    case Kind::kStr: {
-      BytesView text = in.text();
-      return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr);
-    }
+    case Kind::kStr: return new_str(in.text());
     default: {
       BytesView bytes = in.text();
       return PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size()));
@@ -164,6 +186,7 @@ PyObject* Decoder::decode_one_of(Reader& in, const FieldType& type) {
   Kind plain = plain_kind(in.peek());
   if (plain != Kind::kAgain && (type.plain_arms >> static_cast<unsigned>(plain) & 1) != 0 && !in.is_large_integer())
     return decode_plain(in, plain);
+  if (attempts_ == 0) attempts_max_ = kAttemptsMax + limits::kUnionArmsMax * in.remaining();
   for (const auto& arm : type.parts) {
     Reader from_here = in;
     if (PyObject* read = decode(from_here, *arm)) {
@@ -171,7 +194,7 @@ PyObject* Decoder::decode_one_of(Reader& in, const FieldType& type) {
       return read;
     }
     if (PyErr_Occurred()) return nullptr;
-    if (arm->kind != Kind::kLiteral && ++attempts_ > kAttemptsMax) break;
+    if (arm->kind != Kind::kLiteral && ++attempts_ > attempts_max_) break;
   }
   return nullptr;
 }
@@ -183,12 +206,10 @@ PyObject* Decoder::decode_literal(Reader& in, const FieldType& type) {
 }
 
 PyObject* Decoder::decode_enum(Reader& in, const FieldType& type) {
-  for (const EnumMember& member : type.members) {
-    if (!starts_with(in, member.stored)) continue;
-    in.take(member.stored.size());
-    return member.member.share();
-  }
-  return nullptr;
+  const EnumMember* member = type.member_stored_as({in.position(), in.remaining()});
+  if (member == nullptr) return nullptr;
+  in.take(member->stored.size());
+  return member->member.share();
 }
 
 PyObject* Decoder::decode_reference(Reader& in, const FieldType& type) {
@@ -196,6 +217,20 @@ PyObject* Decoder::decode_reference(Reader& in, const FieldType& type) {
   auto number = TypeId{static_cast<uint32_t>(in.integer())};
   ObjectId object{in.integer()};
   return number_of_type(*type.target, connection_) == number ? new_handle(*type.target, object) : nullptr;
+}
+
+PyObject* Decoder::failed_at(const std::string& step) {
+  raised_at_.insert(0, step);
+  return nullptr;
+}
+
+PyObject* Decoder::failed_in(const std::string& whose) {
+  raised_by_ = whose;
+  return nullptr;
+}
+
+void Decoder::tell(const std::string& where) const {
+  if (!raised_by_.empty() && PyErr_Occurred()) set_codec_error(where + raised_at_ + ": " + raised_by_);
 }
 
 PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection, const std::string& where,
@@ -209,6 +244,7 @@ PyObject* decode_value(BytesView value, const FieldType& type, const Connection&
   Decoder decoder(&connection);
   PyObject* read = decoder.decode(in, type);
   if (is_shared != nullptr) *is_shared = decoder.is_shared();
+  if (read == nullptr) decoder.tell(where);
   if (read == nullptr && !PyErr_Occurred()) {
     bool has_arms = type.kind == Kind::kRecord || type.kind == Kind::kAlternative || type.kind >= Kind::kTupleOf;
     set_error("SchemaMismatchError",
@@ -228,6 +264,7 @@ PyObject* convert_value(PyObject* value, const FieldType& type, const std::strin
   Reader in(scratch.bytes);
   Decoder decoder(nullptr);
   PyObject* read = decoder.decode(in, type);
+  if (read == nullptr) decoder.tell(where);
   if (read == nullptr && !PyErr_Occurred())
     set_error("InternalError", where + ": a value that was written and cannot be read: " + decoder.fault());
   return read;

@@ -1,5 +1,8 @@
 // Containers, records, and the values of object fields: bytes into immutable Python values (D9).
 
+#include <array>
+#include <cstring>
+
 #include "bindings/codecs.h"
 #include "bindings/connection.h"
 #include "bindings/decoder.h"
@@ -18,6 +21,22 @@ using Kind = FieldKind;
 
 const FieldType& part_of(const FieldType& type, size_t position) {
   return type.kind == Kind::kObject ? type : *type.parts[position];
+}
+
+/// A str that is a key of a dict. The same few keys come again and again, so the last ones are kept: a str that is at hand need
+/// not be made, has its hash already, and is found in a dict by its identity.
+PyObject* key_str(BytesView utf8) {
+  constexpr size_t kPlaces = 512, kKeptBytesMax = 32;
+  static auto* kept = new std::array<Ref, kPlaces>();  // lives for ever; the GIL guards it
+  if (utf8.size() > kKeptBytesMax) return new_str(utf8);
+  Ref& place = (*kept)[hash_bytes(utf8) % kPlaces];
+  PyObject* before = place.get();
+  bool is_it = before != nullptr && static_cast<size_t>(PyUnicode_GET_LENGTH(before)) == utf8.size() &&
+               std::memcmp(PyUnicode_DATA(before), utf8.data(), utf8.size()) == 0;
+  if (is_it) return place.share();
+  PyObject* made = new_str(utf8);
+  if (made != nullptr && PyUnicode_IS_COMPACT_ASCII(made)) place = Ref::borrow(made);
+  return made;
 }
 
 /// An object of a class out of the values of its fields, without code of the program but for a Struct's.
@@ -55,7 +74,7 @@ PyObject* Decoder::decode_tuple(Reader& in, const FieldType& type) {
   Ref tuple = Ref::steal(PyTuple_New(static_cast<Py_ssize_t>(count)));
   for (size_t i = 0; tuple && i < count; ++i) {
     PyObject* item = decode(in, part_of(type, type.kind == Kind::kTuple ? i : 0));
-    if (item == nullptr) return nullptr;
+    if (item == nullptr) return raised_by_.empty() ? nullptr : failed_at("[" + std::to_string(i) + "]");
     PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i), item);
   }
   return tuple.release();
@@ -67,9 +86,18 @@ PyObject* Decoder::decode_set(Reader& in, const FieldType& type) {
   Ref set = Ref::steal(PyFrozenSet_New(nullptr));
   for (size_t i = 0; set && i < count; ++i) {
     Ref item = Ref::steal(decode(in, part_of(type, 0)));
-    if (!item || run_python([&] { return PySet_Add(set.get(), item.get()); }) < 0) return nullptr;
+    bool is_added = item && run_python([&] { return PySet_Add(set.get(), item.get()); }) == 0;
+    if (item && !is_added) failed_in("putting it into a set");
+    if (!is_added) return raised_by_.empty() ? nullptr : failed_at(" (an item)");
   }
   return set.release();
+}
+
+PyObject* Decoder::decode_key(Reader& in, const FieldType& type) {
+  bool is_str = in.peek() == kind::kStr && (type.kind == Kind::kStr || type.kind == Kind::kObject);
+  if (!is_str) return decode(in, type);
+  in.byte();
+  return key_str(in.text());
 }
 
 PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
@@ -77,9 +105,12 @@ PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
   size_t count = in.count(2);
   Ref dict = Ref::steal(PyDict_New());
   for (size_t i = 0; dict && i < count; ++i) {
-    Ref key = Ref::steal(decode(in, part_of(type, 0)));
+    Ref key = Ref::steal(decode_key(in, part_of(type, 0)));
     Ref value = key ? Ref::steal(decode(in, part_of(type, 1))) : Ref();
-    if (!value || run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) < 0) return nullptr;
+    bool is_set = value && run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) == 0;
+    if (value && !is_set) failed_in("putting it into a dict");
+    if (!is_set && raised_by_.empty()) return nullptr;
+    if (!is_set) return failed_at(!key || value ? " (a key)" : "[" + shown_value(key.get()) + "]");
   }
   return dict ? new_frozen_dict(dict.release()) : nullptr;
 }
@@ -117,20 +148,26 @@ PyObject* Decoder::decode_group(Reader& in, const PartGroup& group) {
   Parts parts(group.fields.size());
   bool is_whole =
       decode_fields(in, group, [&](size_t position, PyObject* part) { parts[position] = Ref::steal(part); });
-  return is_whole ? build(group, parts) : nullptr;
+  PyObject* built = is_whole ? build(group, parts) : nullptr;
+  if (is_whole && built == nullptr) failed_in("the constructor of " + group.name);
+  return built;
 }
 
 /// Calls put(position, new reference) for each field. False as decode() gives nullptr.
 template <class Put>
 bool Decoder::decode_fields(Reader& in, const PartGroup& group, Put&& put) {
   size_t count = group.fields.size(), position = 0;
+  auto told = [&](size_t failed) {
+    if (!raised_by_.empty()) failed_at("." + std::string(PyUnicode_AsUTF8(group.fields[failed].name.get())));
+    return false;
+  };
   for (; in.byte() != mark::kEnd && in.is_ok(); ++position) {
     if (position >= count) {
       in.value();  // of a later definition, which has more fields
       continue;
     }
     PyObject* part = decode(in, *group.fields[position].type);
-    if (part == nullptr) return false;
+    if (part == nullptr) return told(position);
     put(position, part);
   }
   for (; position < count; ++position) {
@@ -140,7 +177,7 @@ bool Decoder::decode_fields(Reader& in, const PartGroup& group, Put&& put) {
       return false;
     }
     PyObject* part = default_of(field);
-    if (part == nullptr) return false;
+    if (part == nullptr) return told(position);
     put(position, part);
   }
   return true;
@@ -226,7 +263,8 @@ PyObject* Decoder::decode_codec(Reader& in, const FieldType& type) {
   Ref made = Ref::steal(decode(in, type));
   if (!made) return nullptr;
   is_shared_ = false;
-  return run_python([&] { return PyObject_CallOneArg(codec->decode.get(), made.get()); });
+  PyObject* read = run_python([&] { return PyObject_CallOneArg(codec->decode.get(), made.get()); });
+  return read != nullptr ? read : failed_in("decode of the codec '" + codec->name + "'");
 }
 
 PyObject* Decoder::decode_pickle(Reader& in) {
@@ -240,7 +278,8 @@ PyObject* Decoder::decode_pickle(Reader& in) {
   Ref bytes = loads ? Ref::steal(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()))) : Ref();
   if (!bytes) return nullptr;
   is_shared_ = false;
-  return run_python([&] { return PyObject_CallOneArg(loads.get(), bytes.get()); });
+  PyObject* read = run_python([&] { return PyObject_CallOneArg(loads.get(), bytes.get()); });
+  return read != nullptr ? read : failed_in("pickle.loads");
 }
 
 }  // namespace odb

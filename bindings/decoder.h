@@ -21,6 +21,8 @@ class Decoder {
   PyObject* decode(Reader& in, const FieldType& type);
 
   const std::string& fault() const { return fault_; }
+  /// Names the field, and the place in it, when an exception is set that code of the program raised while it was decoded.
+  void tell(const std::string& where) const;
   bool is_shared() const { return is_shared_; }
 
  private:
@@ -32,6 +34,7 @@ class Decoder {
   PyObject* decode_reference(Reader& in, const FieldType& type);
   PyObject* decode_tuple(Reader& in, const FieldType& type);
   PyObject* decode_set(Reader& in, const FieldType& type);
+  PyObject* decode_key(Reader& in, const FieldType& type);
   PyObject* decode_dict(Reader& in, const FieldType& type);
   PyObject* decode_record(Reader& in, const FieldType& type);
   PyObject* decode_alternative(Reader& in, const FieldType& type);
@@ -44,11 +47,20 @@ class Decoder {
   PyObject* decode_codec(Reader& in, const FieldType& type);
   PyObject* decode_pickle(Reader& in);
 
+  // Without a value, for whoever could not decode it: `step` is the way to the part that failed, `whose` the code that did.
+  PyObject* failed_at(const std::string& step);
+  PyObject* failed_in(const std::string& whose);
+
   const Connection* connection_;
   std::string fault_;
+  std::string raised_by_;  // code of the program, by an exception that is set
+  std::string raised_at_;  // ".lines[3]"
   bool is_shared_ = true;
   int level_ = 0;
-  size_t attempts_ = 0;
+  size_t attempts_ = 0, attempts_max_ = 0;
 };
+
+/// A str of valid UTF-8; nullptr with an exception set.
+PyObject* new_str(BytesView utf8);
 
 }  // namespace odb

@@ -16,7 +16,8 @@ namespace {
 using Kind = FieldKind;
 
 constexpr int kLevelsMax = 4 * limits::kValueDepthMax;  // a container may have a oneof and a forward around it
-/// Arms that may fail in one value: types whose arms look alike at every level would else be tried for ever.
+/// Arms that may fail in one value, and as many again as a union has for each of its bytes: types whose arms look alike at every
+/// level would else be tried for ever.
 constexpr size_t kAttemptsMax = 10'000'000;
 
 /// Whether a oneof has arms that would each iterate over a value.
@@ -171,12 +172,14 @@ Fit Encoder::encode_one_of(PyObject* value, const FieldType& type) {
   return fit == Fit::kNot ? not_a(value, type) : fit;
 }
 
+size_t Encoder::attempts_max() const { return kAttemptsMax + 2 * limits::kUnionArmsMax * (out_.size() - start_); }
+
 Fit Encoder::encode_first_arm(PyObject* value, const FieldType& type, size_t start) {
   for (const auto& arm : type.parts) {
     Fit fit = encode(value, *arm);
     if (fit != Fit::kNot) return fit;
     out_.resize(start);
-    if (arm->kind == Kind::kLiteral || ++attempts_ <= kAttemptsMax) [[likely]]  // of literals there may be hundreds
+    if (arm->kind == Kind::kLiteral || ++attempts_ <= attempts_max()) [[likely]]  // of literals there may be hundreds
       continue;
     set_error("ValueTypeError", path() + ": too many arms of " + describe(type) + " look alike at every level");
     return Fit::kFailed;
@@ -234,9 +237,7 @@ bool Encoder::Nested::is_ok() const {
   return false;
 }
 
-bool Encoder::is_too_large() {
-  if (out_.size() - start_ <= limits::kValueBytesMax) [[likely]]
-    return false;
+bool Encoder::refuse_too_large() {
   set_error("TransactionTooLargeError", where_ + ": a value may take " + std::to_string(limits::kValueBytesMax >> 20) +
                                             " MiB, and this one takes more");
   return true;

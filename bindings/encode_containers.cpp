@@ -1,5 +1,5 @@
 // Tuples, sets and dicts. Iterating over what is not the interpreter's own runs code of the program, so such values are
-// copied first; and what is iterated over is held, because converting an item may change the list it is in.
+// copied first; and what is iterated over is held, because converting an item may change what it is in.
 
 #include <algorithm>
 
@@ -60,6 +60,27 @@ bool may_hold_equals(const FieldType& type) {
   return found;
 }
 
+const FieldType& part_of(const FieldType& type, size_t position) {
+  return type.kind == FieldKind::kObject ? type : *type.parts[position];
+}
+
+/// Calls put(new reference) with each item of a set until it gives false: not by an __iter__ that a subclass has. False
+/// with an exception set.
+template <class Put>
+bool each_in_set(PyObject* set, Put&& put) {
+  Ref iterator = Ref::steal(PySet_Type.tp_iter(set));
+  if (!iterator) return false;
+  while (Ref item = Ref::steal(Py_TYPE(iterator.get())->tp_iternext(iterator.get()))) {
+    if (!put(std::move(item))) return false;
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+/// The bytes of an item, as `begins` has it.
+BytesView piece(const Bytes& bytes, std::span<const size_t> begins, size_t i) {
+  return BytesView(bytes).substr(begins[i], begins[i + 1] - begins[i]);
+}
+
 Fit changed_meanwhile(const std::string& where) {
   set_error("ValueTypeError", where + ": the value was changed while it was converted");
   return Fit::kFailed;
@@ -90,20 +111,32 @@ Fit Encoder::items_of(PyObject* value, Ref& items) {
     items = Ref::borrow(value);
     return Fit::kTaken;
   }
-  if (PyAnySet_Check(value)) {  // not by an __iter__ that a subclass has
+  if (PyAnySet_Check(value)) {
     items = Ref::steal(PyList_New(0));
-    Ref iterator = items ? Ref::steal(PySet_Type.tp_iter(value)) : Ref();
-    if (!iterator) return Fit::kFailed;
-    while (Ref item = Ref::steal(Py_TYPE(iterator.get())->tp_iternext(iterator.get()))) {
-      if (PyList_Append(items.get(), item.get()) < 0) return Fit::kFailed;
-    }
-    return PyErr_Occurred() ? Fit::kFailed : Fit::kTaken;
+    auto append = [&items](const Ref& item) { return PyList_Append(items.get(), item.get()) == 0; };
+    return items && each_in_set(value, append) ? Fit::kTaken : Fit::kFailed;
   }
   Fit fit = copy_foreign(value, items);
   return fit == Fit::kTaken && !PyList_Check(items.get()) ? Fit::kNot : fit;
 }
 
-Fit Encoder::pairs_of(PyObject* value, Ref& pairs) {
+Fit Encoder::members_of(PyObject* value, Held& members) {
+  if (PyAnySet_Check(value)) {
+    members.reserve(static_cast<size_t>(PySet_GET_SIZE(value)));
+    auto append = [&members](Ref item) { return members.push_back(std::move(item)), true; };
+    return each_in_set(value, append) ? Fit::kTaken : Fit::kFailed;
+  }
+  Ref items;
+  Fit fit = items_of(value, items);
+  if (fit != Fit::kTaken) return fit;
+  auto size = static_cast<size_t>(PySequence_Fast_GET_SIZE(items.get()));
+  members.reserve(size);
+  for (size_t i = 0; i < size; ++i)
+    members.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(items.get(), static_cast<Py_ssize_t>(i))));
+  return Fit::kTaken;
+}
+
+Fit Encoder::pairs_of(PyObject* value, Held& pairs) {
   Ref copy;
   if (is_frozen_dict(value)) value = dict_of(value);
   if (!PyDict_Check(value)) {
@@ -112,15 +145,14 @@ Fit Encoder::pairs_of(PyObject* value, Ref& pairs) {
     if (!PyDict_Check(copy.get())) return Fit::kNot;
     value = copy.get();
   }
-  Py_ssize_t size = PyDict_GET_SIZE(value), filled = 0, at = 0;
-  pairs = Ref::steal(PyList_New(2 * size));
-  if (!pairs) return Fit::kFailed;
+  pairs.reserve(2 * static_cast<size_t>(PyDict_GET_SIZE(value)));
+  Py_ssize_t at = 0;
   PyObject *key, *item;
-  while (PyDict_Next(value, &at, &key, &item) && filled < 2 * size) {
-    PyList_SET_ITEM(pairs.get(), filled++, Py_NewRef(key));
-    PyList_SET_ITEM(pairs.get(), filled++, Py_NewRef(item));
+  while (PyDict_Next(value, &at, &key, &item)) {  // nothing in here makes objects: no collector, no code of the program
+    pairs.push_back(Ref::borrow(key));
+    pairs.push_back(Ref::borrow(item));
   }
-  return filled == 2 * size && PyDict_GET_SIZE(value) == size ? Fit::kTaken : changed_meanwhile(path());
+  return Fit::kTaken;
 }
 
 Fit Encoder::encode_item(PyObject* item, const FieldType& type, PyObject* key, Py_ssize_t index) {
@@ -130,19 +162,6 @@ Fit Encoder::encode_item(PyObject* item, const FieldType& type, PyObject* key, P
   return encode(item, type);
 }
 
-/// One after the other; `begins`: where each of them begins, for sets, whose items have no place.
-Fit Encoder::put_items(PyObject* items, const FieldType& element, std::vector<size_t>* begins) {
-  Py_ssize_t size = PySequence_Fast_GET_SIZE(items);
-  for (Py_ssize_t i = 0; i < size; ++i) {
-    if (PySequence_Fast_GET_SIZE(items) != size) return changed_meanwhile(path());
-    if (begins != nullptr) begins->push_back(out_.size());
-    Fit fit = encode_item(PySequence_Fast_GET_ITEM(items, i), element, nullptr, begins == nullptr ? i : -1);
-    if (fit != Fit::kTaken) return fit;
-    if (is_too_large()) return Fit::kFailed;
-  }
-  return Fit::kTaken;
-}
-
 Fit Encoder::encode_tuple_of(PyObject* value, const FieldType& type) {
   if (is_exact_ && !PyTuple_CheckExact(value) && !PyList_CheckExact(value)) return Fit::kNot;
   Ref items;
@@ -150,8 +169,16 @@ Fit Encoder::encode_tuple_of(PyObject* value, const FieldType& type) {
   if (fit != Fit::kTaken) return fit == Fit::kNot ? not_a(value, type) : fit;
   Nested nested(*this);
   if (!nested.is_ok()) return Fit::kFailed;
-  put_tuple_head(out_, static_cast<size_t>(PySequence_Fast_GET_SIZE(items.get())));
-  return put_items(items.get(), type.kind == FieldKind::kObject ? type : *type.parts[0], nullptr);
+  const FieldType& element = part_of(type, 0);
+  Py_ssize_t size = PySequence_Fast_GET_SIZE(items.get());
+  put_tuple_head(out_, static_cast<size_t>(size));
+  for (Py_ssize_t i = 0; i < size; ++i) {
+    if (PySequence_Fast_GET_SIZE(items.get()) != size) return changed_meanwhile(path());
+    fit = encode_item(PySequence_Fast_GET_ITEM(items.get(), i), element, nullptr, i);
+    if (fit != Fit::kTaken) return fit;
+    if (is_too_large()) return Fit::kFailed;
+  }
+  return Fit::kTaken;
 }
 
 Fit Encoder::encode_tuple(PyObject* value, const FieldType& type) {
@@ -178,26 +205,35 @@ Fit Encoder::encode_tuple(PyObject* value, const FieldType& type) {
   return Fit::kTaken;
 }
 
+/// Items that come in order stay where they are put; others are put behind themselves once more, sorted.
 Fit Encoder::encode_set_of(PyObject* value, const FieldType& type) {
   if (is_exact_ && !PyAnySet_CheckExact(value)) return Fit::kNot;
-  Ref items;
-  Fit fit = items_of(value, items);
+  Held members;
+  Fit fit = members_of(value, members);
   if (fit != Fit::kTaken) return fit == Fit::kNot ? not_a(value, type) : fit;
   Nested nested(*this);
   if (!nested.is_ok()) return Fit::kFailed;
-  size_t start = out_.size();
-  std::vector<size_t> begins;
-  fit = put_items(items.get(), type.kind == FieldKind::kObject ? type : *type.parts[0], &begins);
-  if (fit != Fit::kTaken) return fit;
-  Bytes unsorted = out_.substr(start);
-  begins.push_back(out_.size());
-  out_.resize(start);
-  std::vector<BytesView> views;
-  for (size_t i = 0; i + 1 < begins.size(); ++i)
-    views.push_back(BytesView(unsorted).substr(begins[i] - start, begins[i + 1] - begins[i]));
-  put_set(out_, views);
-  const FieldType& element = type.kind == FieldKind::kObject ? type : *type.parts[0];
-  return views.size() > 1 && may_hold_equals(element) ? leave_out_equals(type, start) : Fit::kTaken;
+  const FieldType& element = part_of(type, 0);
+  size_t start = out_.size(), count = members.size();
+  put_set_head(out_, count);
+  Begins begins = {out_.size()};
+  bool is_ascending = true;
+  for (size_t i = 0; i < count; ++i) {
+    fit = encode_item(members[i].get(), element, nullptr, -1);
+    if (fit != Fit::kTaken) return fit;
+    if (is_too_large()) return Fit::kFailed;
+    begins.push_back(out_.size());
+    is_ascending = is_ascending && (i == 0 || compare_values(piece(out_, begins, i - 1), piece(out_, begins, i)) < 0);
+  }
+  if (!is_ascending) {
+    size_t end = out_.size();
+    out_.reserve(end + (end - start));  // views into it last
+    boost::container::small_vector<BytesView, 16> items;
+    for (size_t i = 0; i < count; ++i) items.push_back(piece(out_, begins, i));
+    count = put_set(out_, {items.data(), items.size()});
+    out_.erase(start, end - start);
+  }
+  return count > 1 && may_hold_equals(element) ? leave_out_equals(type, start) : Fit::kTaken;
 }
 
 /// What is read of a set is one of Python's, so it has but one of 1, 1.0 and True: then no more of them are stored. Only
@@ -221,32 +257,36 @@ Fit Encoder::leave_out_equals(const FieldType& type, size_t start) {
 
 Fit Encoder::encode_dict_of(PyObject* value, const FieldType& type) {
   if (is_exact_ && !PyDict_CheckExact(value) && !is_frozen_dict(value)) return Fit::kNot;
-  Ref pairs;
+  Held pairs;
   Fit fit = pairs_of(value, pairs);
   if (fit != Fit::kTaken) return fit == Fit::kNot ? not_a(value, type) : fit;
   Nested nested(*this);
   if (!nested.is_ok()) return Fit::kFailed;
-  bool is_object = type.kind == FieldKind::kObject;
+  const FieldType &key_type = part_of(type, 0), &value_type = part_of(type, 1);
   size_t start = out_.size();
-  std::vector<size_t> begins;
-  for (Py_ssize_t i = 0; i + 1 < PyList_GET_SIZE(pairs.get()); i += 2) {
-    PyObject* key = PyList_GET_ITEM(pairs.get(), i);
-    begins.push_back(out_.size());
-    fit = encode_item(key, is_object ? type : *type.parts[0], key, -1);
+  put_dict_head(out_, pairs.size() / 2);
+  Begins begins = {out_.size()};  // of keys and values by turns
+  bool is_ascending = true;
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    PyObject* key = pairs[i].get();
+    fit = encode_item(key, key_type, key, -1);
     if (fit != Fit::kTaken) return fit;
     begins.push_back(out_.size());
-    fit = encode_item(PyList_GET_ITEM(pairs.get(), i + 1), is_object ? type : *type.parts[1], key, 0);
+    is_ascending = is_ascending && (i == 0 || compare_values(piece(out_, begins, i - 2), piece(out_, begins, i)) < 0);
+    fit = encode_item(pairs[i + 1].get(), value_type, key, 0);
     if (fit != Fit::kTaken) return fit;
+    begins.push_back(out_.size());
     if (is_too_large()) return Fit::kFailed;
   }
-  Bytes unsorted = out_.substr(start);
-  begins.push_back(out_.size());
-  out_.resize(start);
-  auto piece = [&](size_t i) { return BytesView(unsorted).substr(begins[i] - start, begins[i + 1] - begins[i]); };
-  std::vector<std::pair<BytesView, BytesView>> views;
-  for (size_t i = 0; i + 2 < begins.size(); i += 2) views.emplace_back(piece(i), piece(i + 1));
-  if (put_dict(out_, views)) return Fit::kTaken;
-  return wrong("ValueTypeError", "two keys of the dict are one key once they are converted");
+  if (is_ascending) return Fit::kTaken;
+  size_t end = out_.size();
+  out_.reserve(end + (end - start));  // views into it last
+  boost::container::small_vector<std::pair<BytesView, BytesView>, 8> items;
+  for (size_t i = 0; i < pairs.size(); i += 2) items.emplace_back(piece(out_, begins, i), piece(out_, begins, i + 1));
+  if (!put_dict(out_, {items.data(), items.size()}))
+    return wrong("ValueTypeError", "two keys of the dict are one key once they are converted");
+  out_.erase(start, end - start);
+  return Fit::kTaken;
 }
 
 }  // namespace odb

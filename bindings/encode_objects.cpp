@@ -78,9 +78,15 @@ Fit Encoder::put_codec(PyObject* value, const FieldType& type) {
   Nested nested(*this);
   if (!nested.is_ok()) return Fit::kFailed;
   Ref made = Ref::steal(run_python([&] { return PyObject_CallOneArg(codec.encode.get(), value); }));
-  if (!made) return Fit::kFailed;
+  if (!made) return failed_in("encode of the codec '" + codec.name + "'");
   put_codec_head(out_, codec.name);
   return encode(made.get(), type);
+}
+
+/// Names the field to whoever gets what code of the program raised.
+Fit Encoder::failed_in(const std::string& whose) {
+  set_codec_error(path() + ": " + whose);
+  return Fit::kFailed;
 }
 
 Fit Encoder::put_pickle_of(PyObject* value) {
@@ -88,7 +94,7 @@ Fit Encoder::put_pickle_of(PyObject* value) {
   if (dumps == nullptr) return Fit::kFailed;
   Ref held = Ref::borrow(dumps);
   Ref made = Ref::steal(run_python([&] { return PyObject_CallOneArg(held.get(), value); }));
-  if (!made) return Fit::kFailed;
+  if (!made) return failed_in("pickle.dumps");
   if (!PyBytes_Check(made.get())) return not_a(value, scalar_of(Kind::kBytes));
   put_pickle(out_, {PyBytes_AS_STRING(made.get()), static_cast<size_t>(PyBytes_GET_SIZE(made.get()))});
   has_pickle_ = true;

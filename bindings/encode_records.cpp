@@ -36,21 +36,22 @@ size_t position_in(const PartGroup& group, PyObject* name) {
 }  // namespace
 
 /// Of an object of the group's own class.
-Fit Encoder::parts_of_own(PyObject* value, const PartGroup& group, Parts& parts) {
+Fit Encoder::put_own(PyObject* value, const PartGroup& group) {
   size_t count = group.fields.size();
+  if (group.shape == Shape::kTuple) {
+    if (static_cast<size_t>(PyTuple_GET_SIZE(value)) != count)
+      return wrong("ValueTypeError",
+                   std::string(Py_TYPE(value)->tp_name) + " with the wrong number of fields was given");
+    Ref held = Ref::borrow(value);  // and with it its items, which nobody can change
+    return put_group(group, [value](size_t i) { return PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)); });
+  }
+  Parts parts(count);
   for (size_t i = 0; i < count; ++i) {
-    if (group.shape == Shape::kTuple) {
-      if (static_cast<size_t>(PyTuple_GET_SIZE(value)) != count)
-        return wrong("ValueTypeError",
-                     std::string(Py_TYPE(value)->tp_name) + " with the wrong number of fields was given");
-      parts[i] = Ref::borrow(PyTuple_GET_ITEM(value, static_cast<Py_ssize_t>(i)));
-      continue;
-    }
     PyObject* name = group.fields[i].name.get();
     parts[i] = Ref::steal(run_python([&] { return PyObject_GenericGetAttr(value, name); }));
     if (!parts[i]) return Fit::kFailed;
   }
-  return Fit::kTaken;
+  return put_group(group, [&parts](size_t i) { return parts[i].get(); });
 }
 
 Fit Encoder::parts_by_name(PyObject* names, PyObject* items, const FieldType& type, Parts& parts) {
@@ -65,27 +66,28 @@ Fit Encoder::parts_by_name(PyObject* names, PyObject* items, const FieldType& ty
   return Fit::kTaken;
 }
 
-Fit Encoder::parts_of_mapping(PyObject* pairs, const FieldType& type, Parts& parts) {
+Fit Encoder::parts_of_mapping(const Held& pairs, const FieldType& type, Parts& parts) {
   const PartGroup& group = type.groups[0];
-  for (Py_ssize_t i = 0; i + 1 < PyList_GET_SIZE(pairs); i += 2) {
-    PyObject* name = PyList_GET_ITEM(pairs, i);
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    PyObject* name = pairs[i].get();
     size_t position = position_in(group, name);
     if (position == group.fields.size())
       return wrong("ValueTypeError", describe(type) + " has no field named " + shown_value(name));
-    parts[position] = Ref::borrow(PyList_GET_ITEM(pairs, i + 1));
+    parts[position] = Ref::borrow(pairs[i + 1].get());
   }
   return Fit::kTaken;
 }
 
 Fit Encoder::encode_record(PyObject* value, const FieldType& type) {
   const PartGroup& group = type.groups[0];
+  if (reinterpret_cast<PyObject*>(Py_TYPE(value)) == group.cls.get()) {
+    put_record_value_head(out_, type.tag);
+    return put_own(value, group);
+  }
+  if (is_exact_) return Fit::kNot;
   Parts parts(group.fields.size());
   Fit fit = Fit::kTaken;
-  if (reinterpret_cast<PyObject*>(Py_TYPE(value)) == group.cls.get()) {
-    fit = parts_of_own(value, group, parts);
-  } else if (is_exact_) {
-    return Fit::kNot;
-  } else if (Ref names = field_names_of(value)) {
+  if (Ref names = field_names_of(value)) {
     fit = parts_by_name(names.get(), value, type, parts);
   } else if (PyTuple_Check(value) || PyList_Check(value)) {
     auto size = static_cast<size_t>(PySequence_Fast_GET_SIZE(value));
@@ -95,47 +97,43 @@ Fit Encoder::encode_record(PyObject* value, const FieldType& type) {
     for (size_t i = 0; i < size; ++i)
       parts[i] = Ref::borrow(PySequence_Fast_GET_ITEM(value, static_cast<Py_ssize_t>(i)));
   } else {
-    Ref pairs;
+    Held pairs;
     fit = pairs_of(value, pairs);
     if (fit == Fit::kNot) return not_a(value, type);
-    if (fit == Fit::kTaken) fit = parts_of_mapping(pairs.get(), type, parts);
+    if (fit == Fit::kTaken) fit = parts_of_mapping(pairs, type, parts);
   }
   if (fit != Fit::kTaken) return fit;
   put_record_value_head(out_, type.tag);
-  return put_group(group, parts);
+  return put_group(group, [&parts](size_t i) { return parts[i].get(); });
 }
 
 Fit Encoder::encode_alternative(PyObject* value, const FieldType& type) {
   for (size_t arm = 0; arm < type.groups.size(); ++arm) {
     const PartGroup& group = type.groups[arm];
     if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != group.cls.get()) continue;
-    Parts parts(group.fields.size());
-    Fit fit = parts_of_own(value, group, parts);
-    if (fit != Fit::kTaken) return fit;
     put_alternative_head(out_, type.tag, static_cast<uint32_t>(arm));
-    return put_group(group, parts);
+    return put_own(value, group);
   }
   return not_a(value, type);
 }
 
-Fit Encoder::put_group(const PartGroup& group, const Parts& parts) {
+/// The fields behind a head, each behind its mark.
+template <class PartAt>
+Fit Encoder::put_group(const PartGroup& group, PartAt&& part_at) {
   Nested nested(*this);
-  return nested.is_ok() ? put_parts(group, parts) : Fit::kFailed;
-}
-
-/// The fields behind a head, each behind its mark; those at the end that are as the default are taken away again.
-Fit Encoder::put_parts(const PartGroup& group, const Parts& parts) {
+  if (!nested.is_ok()) return Fit::kFailed;
   size_t count = group.fields.size();
-  boost::container::small_vector<size_t, 9> begins(count + 1);
+  Begins begins(group.is_all_required ? 0 : count + 1, boost::container::default_init);
   for (size_t i = 0; i < count; ++i) {
     const PartField& field = group.fields[i];
-    begins[i] = out_.size();
+    if (!group.is_all_required) begins[i] = out_.size();
     out_.push_back(static_cast<char>(mark::kGreater));
-    if (parts[i] && put_plain(parts[i].get(), *field.type, out_)) {
+    PyObject* part = part_at(i);
+    if (part != nullptr && put_plain(part, *field.type, out_)) {
       // as most fields are
-    } else if (parts[i]) {
+    } else if (part != nullptr) {
       Inside inside(*this, field.name.get(), nullptr, 0);
-      Fit fit = encode(parts[i].get(), *field.type);
+      Fit fit = encode(part, *field.type);
       if (fit != Fit::kTaken) return fit;
     } else if (field.is_required) {
       return wrong("ValueTypeError", "the field " + std::string(PyUnicode_AsUTF8(field.name.get())) + " of " +
@@ -145,7 +143,18 @@ Fit Encoder::put_parts(const PartGroup& group, const Parts& parts) {
     }
     if (is_too_large()) return Fit::kFailed;
   }
-  begins[count] = out_.size();
+  if (!group.is_all_required) {
+    begins[count] = out_.size();
+    return put_marks(group, {begins.data(), begins.size()});
+  }
+  out_.push_back(static_cast<char>(mark::kEnd));
+  return Fit::kTaken;
+}
+
+/// Looks at the fields again, each of which begins with a mark, and ends them: those at the end that are as the default
+/// are taken away.
+Fit Encoder::put_marks(const PartGroup& group, std::span<const size_t> begins) {
+  size_t count = group.fields.size();
   uint8_t rest = mark::kEqual;
   size_t stored = 0;
   std::optional<Scratch> scratch;  // for a default that depends on the connection

@@ -180,12 +180,10 @@ Fit Encoder::encode_literal(PyObject* value, const FieldType& type) {
 }
 
 Fit Encoder::encode_enum(PyObject* value, const FieldType& type) {
-  for (const EnumMember& member : type.members) {
-    if (member.member.get() != value) continue;
-    out_ += member.stored;
-    return Fit::kTaken;
-  }
-  return not_a(value, type);
+  const EnumMember* member = type.member_of(value);
+  if (member == nullptr) return not_a(value, type);
+  out_ += member->stored;
+  return Fit::kTaken;
 }
 
 Fit Encoder::encode_times(PyObject* value, const FieldType& type) {

@@ -13,6 +13,7 @@
 #include "bindings/convert.h"
 #include "bindings/fit.h"
 #include "bindings/ref.h"
+#include "core/base/limits.h"
 
 namespace odb {
 
@@ -27,6 +28,11 @@ class Encoder {
   bool has_pickle() const { return has_pickle_; }
 
  private:
+  /// Items, or keys and values by turns, that stay whatever converting one of them does to where they came from.
+  using Held = boost::container::small_vector<Ref, 16>;
+  /// Where each item of those begins in the bytes.
+  using Begins = boost::container::small_vector<size_t, 17>;
+
   /// A step of the path to what is converted now.
   struct Step {
     const Step* before;
@@ -57,6 +63,7 @@ class Encoder {
   Fit encode(PyObject* value, const FieldType& type);
   Fit encode_kind(PyObject* value, const FieldType& type);
   Fit encode_one_of(PyObject* value, const FieldType& type);
+  size_t attempts_max() const;
   Fit encode_first_arm(PyObject* value, const FieldType& type, size_t start);
 
   // encode_scalars.cpp
@@ -82,19 +89,22 @@ class Encoder {
   Fit copy_foreign(PyObject* value, Ref& copy);
   /// The items of an iterable as a tuple or list; kNot: it is none.
   Fit items_of(PyObject* value, Ref& items);
-  /// The keys and values of a mapping as a list, one after the other; kNot: it is none.
-  Fit pairs_of(PyObject* value, Ref& pairs);
-  Fit put_items(PyObject* items, const FieldType& element, std::vector<size_t>* begins);
+  /// The same, to be sorted.
+  Fit members_of(PyObject* value, Held& members);
+  /// The keys and values of a mapping, one after the other; kNot: it is none.
+  Fit pairs_of(PyObject* value, Held& pairs);
   Fit encode_item(PyObject* item, const FieldType& type, PyObject* key, Py_ssize_t index);
 
   // encode_records.cpp
   Fit encode_record(PyObject* value, const FieldType& type);
   Fit encode_alternative(PyObject* value, const FieldType& type);
-  Fit parts_of_own(PyObject* value, const PartGroup& group, Parts& parts);
+  Fit put_own(PyObject* value, const PartGroup& group);
   Fit parts_by_name(PyObject* names, PyObject* items, const FieldType& type, Parts& parts);
-  Fit parts_of_mapping(PyObject* pairs, const FieldType& type, Parts& parts);
-  Fit put_parts(const PartGroup& group, const Parts& parts);
-  Fit put_group(const PartGroup& group, const Parts& parts);
+  Fit parts_of_mapping(const Held& pairs, const FieldType& type, Parts& parts);
+  /// part_at(position): borrowed from who holds it till the end; nullptr: not given.
+  template <class PartAt>
+  Fit put_group(const PartGroup& group, PartAt&& part_at);
+  Fit put_marks(const PartGroup& group, std::span<const size_t> begins);
   bool put_default(const PartField& field, Bytes& out);
 
   // encode_objects.cpp
@@ -102,6 +112,7 @@ class Encoder {
   Fit encode_by_class(PyObject* value, const FieldType& type);
   Fit put_codec(PyObject* value, const FieldType& type);
   Fit put_pickle_of(PyObject* value);
+  Fit failed_in(const std::string& whose);
 
   /// Counts the containers around what is converted now; not ok: too many of them.
   class Nested {
@@ -123,7 +134,8 @@ class Encoder {
   /// Whether a failure here would be told.
   bool is_told() const { return !is_exact_ && depth_ > quiet_ && depth_ > failure_depth_; }
   std::string path() const;
-  bool is_too_large();
+  bool is_too_large() { return out_.size() - start_ > limits::kValueBytesMax && refuse_too_large(); }
+  bool refuse_too_large();
 
   const Connection* connection_;
   bool is_local_;

@@ -2,6 +2,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include "bindings/gil.h"
+
 namespace odb {
 namespace {
 
@@ -51,6 +53,29 @@ void set_error(const char* name, const std::string& message) {
 }
 
 void set_error(const Status& status) { set_error(class_of(status.code()), status.message()); }
+
+void set_codec_error(const std::string& where) {
+  if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return;
+  PyObject *type, *cause, *trace;
+  PyErr_Fetch(&type, &cause, &trace);
+  PyErr_NormalizeException(&type, &cause, &trace);
+  if (trace != nullptr) PyException_SetTraceback(cause, trace);
+  PyObject* make = error_class("codec_error");
+  PyObject* text = PyUnicode_DecodeUTF8(where.data(), static_cast<Py_ssize_t>(where.size()), "replace");
+  PyObject* error = nullptr;
+  if (make != nullptr && text != nullptr)
+    error = run_python([&] { return PyObject_CallFunctionObjArgs(make, text, cause, nullptr); });
+  Py_XDECREF(text);
+  if (error == nullptr) {  // no memory, say: then it is told as it was
+    PyErr_Clear();
+    return PyErr_Restore(type, cause, trace);
+  }
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
+  Py_DECREF(error);
+  Py_XDECREF(type);
+  Py_XDECREF(cause);
+  Py_XDECREF(trace);
+}
 
 void raise_if_failed(const Status& status) {
   if (status.is_ok()) return;

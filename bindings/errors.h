@@ -17,6 +17,9 @@ namespace odb {
 void set_error(const char* name, const std::string& message);
 /// Sets the exception of a status.
 void set_error(const Status& status);
+/// Makes an exception that code of the program raised the cause of a CodecError: "<where> raised ...". What is no Exception
+/// (KeyboardInterrupt) stays as it is, and a MemoryError. REQUIRES: an exception is set.
+void set_codec_error(const std::string& where);
 /// Throws the exception of a status that is not ok.
 void raise_if_failed(const Status& status);
 /// The exception class object_database.errors.<name>, borrowed; nullptr with an exception set.

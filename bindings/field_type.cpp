@@ -1,6 +1,7 @@
 #include "bindings/field_type.h"
 
 #include <algorithm>
+#include <functional>
 #include <span>
 
 #include "bindings/convert.h"
@@ -125,6 +126,10 @@ class SpecParser {
       if (!parse_text(name, made.name)) return false;
       if (!append_scalar(stored, where_ + " (" + type.name + "." + made.name + ")", made.stored)) return false;
     }
+    for (uint32_t i = 0; i < type.members.size(); ++i) type.by_member.push_back(i);
+    type.by_stored = type.by_member;
+    std::ranges::sort(type.by_member, std::less<>(), [&](uint32_t i) { return type.members[i].member.get(); });
+    std::ranges::sort(type.by_stored, {}, [&](uint32_t i) -> BytesView { return type.members[i].stored; });
     return !type.members.empty() || refuse(cls);
   }
 
@@ -199,6 +204,7 @@ class SpecParser {
       field.type = std::make_unique<FieldType>();
       if (!parse(spec, *field.type)) return false;
       if (!parse_default(default_value, field)) return false;
+      group.is_all_required &= field.is_required;
     }
     return true;
   }
@@ -337,6 +343,21 @@ std::string FieldType::text() const {
     }
     default: return std::string(word_of(kind));
   }
+}
+
+const EnumMember* FieldType::member_of(const PyObject* object) const {
+  auto found = std::ranges::lower_bound(by_member, object, std::less<>(),
+                                        [this](uint32_t i) -> const PyObject* { return members[i].member.get(); });
+  return found != by_member.end() && members[*found].member.get() == object ? &members[*found] : nullptr;
+}
+
+/// No value is the beginning of another one, so what bytes begin with is the greatest that is not behind them.
+const EnumMember* FieldType::member_stored_as(BytesView bytes) const {
+  auto behind =
+      std::ranges::upper_bound(by_stored, bytes, {}, [this](uint32_t i) -> BytesView { return members[i].stored; });
+  if (behind == by_stored.begin()) return nullptr;
+  const EnumMember& member = members[*std::prev(behind)];
+  return bytes.starts_with(member.stored) ? &member : nullptr;
 }
 
 bool FieldType::has_default() const { return default_arm(*this, 0) != nullptr; }

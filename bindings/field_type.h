@@ -52,8 +52,9 @@ struct PartGroup {
   Shape shape = Shape::kTuple;
   std::string name;  // empty: anonymous
   std::vector<PartField> fields;
-  Ref field_names;             // a tuple
-  bool is_positional = false;  // kStruct: its class takes all fields in their order, which is faster than by name
+  bool is_all_required = true;  // none of them has a default
+  Ref field_names;              // a tuple
+  bool is_positional = false;   // kStruct: its class takes all fields in their order, which is faster than by name
 };
 
 struct EnumMember {
@@ -78,8 +79,12 @@ struct FieldType {
   uint32_t tag = 0;                               // kRecord, kAlternative
   Ref cls;                                        // kEnum, kRecord, kAlternative
   std::vector<EnumMember> members;                // kEnum
+  std::vector<uint32_t> by_member, by_stored;     // kEnum: their positions, in the order of what is looked for
   std::vector<PartGroup> groups;                  // kRecord: one; kAlternative: its arms
 
+  /// kEnum: the member that an object is, and the one that bytes begin with; nullptr: none. By a search: there may be thousands.
+  const EnumMember* member_of(const PyObject* object) const;
+  const EnumMember* member_stored_as(BytesView bytes) const;
   /// The descriptor's canonical text.
   std::string text() const;
   /// Whether a field that nobody set has a value.

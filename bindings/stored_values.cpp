@@ -158,8 +158,7 @@ bool put_list_of(PyObject* list, uint8_t kind, Bytes& out, int depth_left) {
   }
   if (kind == kind::kSet) {
     std::vector<BytesView> items(parts.begin(), parts.end());
-    put_set(out, items);
-    return items.size() == parts.size();
+    return put_set(out, items) == parts.size();
   }
   std::vector<std::pair<BytesView, BytesView>> items;
   for (size_t i = 0; i + 1 < parts.size(); i += 2) items.emplace_back(parts[i], parts[i + 1]);

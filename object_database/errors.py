@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "AuthenticationError",
     "BlockingCallError",
+    "CodecError",
     "CommitTimeoutError",
     "ConnectTimeoutError",
     "ConnectionStateError",
@@ -203,6 +204,15 @@ class TextError(ObjectDatabaseError, ValueError):
     """A str that is no text: it holds lone surrogates."""
 
 
+class CodecError(ObjectDatabaseError):
+    """Code of the program that was called to store or to read a value raised an exception, which is the __cause__.
+
+    It is a registered codec's, a Struct's constructor, what a pickle calls, or a key's __hash__.
+    """
+
+    hint: str | None = "mend the function that is named, or catch in it what it may raise"
+
+
 class LookupTypeError(ObjectDatabaseError, TypeError):
     """A lookup that cannot be answered: no such index, nothing found, or more than the one expected."""
 
@@ -382,6 +392,23 @@ class StoreCorruptError(StoreError):
 
 class InvalidArgumentError(ObjectDatabaseError, ValueError):
     """An address, certificate or option that cannot be used."""
+
+
+_SHOWN_LETTERS = 200  # of a message that is somebody else's
+
+
+def codec_error(where: str, cause: BaseException) -> CodecError:
+    """What the core raises instead of an exception of the program's own code; `where`: the field, and whose code it is."""
+    try:
+        text = str(cause)
+    except Exception:  # of a class of the program
+        text = ""
+    shown = text if len(text) <= _SHOWN_LETTERS else text[:_SHOWN_LETTERS] + "..."
+    error = CodecError(f"{where} raised {type(cause).__name__}{': ' if shown else ''}{shown}")
+    error.__cause__ = cause
+    if isinstance(cause, ObjectDatabaseError):  # it may read objects, and a conflict stays one
+        error.retryable, error.hint = cause.retryable, cause.hint
+    return error
 
 
 _KINDS = {0: "", 1: "field", 2: "existence", 3: "index key", 4: "type set"}

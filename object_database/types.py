@@ -101,6 +101,6 @@ def register_codec(
 
     Args:    encode: makes a value of the object that such a field holds anyway.  decode: makes the object of that again.
              name: stored with each value; "module.Class" when it is not given. Programs that read register the same one.
-    Raises:  SchemaError: the name or the class is taken.
+    Raises:  SchemaError: the name or the class is taken.  CodecError, later and naming the field: what one of them raised.
     """
     _core.register_codec(type, encode, decode, name or f"{type.__module__}.{type.__qualname__}")

@@ -42,6 +42,9 @@ inline constexpr int64_t kDecimalExponentMax = 10'000'000;  // of its first digi
 inline constexpr size_t kDecodedCacheEntries = 32'768;      // places for decoded values of a connection, in its client
 inline constexpr size_t kDecodedCacheBytesMax = 64 << 20;   // memory of these, about
 inline constexpr size_t kFieldsPerTypeMax = 4096;
+inline constexpr size_t kUnionArmsMax = 512;  // but for literals: so many can be passed by for a value of one byte
+inline constexpr size_t kAlikeArmsMax =
+    24;  // of one union, that are tuples, sets, dicts or enums: each has to be tried
 inline constexpr size_t kTypesPerSchemaMax = 4096;
 inline constexpr uint32_t kTypeIdMax = 1 << 24;  // of all schemas of a server
 inline constexpr size_t kIndexesPerTypeMax = 256;

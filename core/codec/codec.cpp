@@ -44,6 +44,11 @@ void put_biased(Bytes& out, uint8_t kind, int64_t value) {
 }
 
 void put_text(Bytes& out, uint8_t kind, BytesView text, Mode mode) {
+  if (mode == Mode::kValue && text.size() < 0x80) {  // most are as short
+    char head[2] = {static_cast<char>(kind), static_cast<char>(text.size())};
+    out.append(head, 2).append(text);
+    return;
+  }
   out.push_back(static_cast<char>(kind));
   if (mode == Mode::kKey) return put_escaped(out, text);
   put_varint(out, text.size());
@@ -174,9 +179,15 @@ int64_t Reader::integer() {
   }
   bool is_negative = head < kind::kIntZero;
   int size = is_negative ? 0x7f - head : head - 0x80;
-  BytesView digits = take(static_cast<size_t>(size));
   uint64_t bits = is_negative ? ~uint64_t{0} : 0;
-  for (char c : digits) bits = bits << 8 | static_cast<uint8_t>(c);
+  if (size > 0 && remaining() >= 8) {  // all at once, and those that are too many out again
+    uint64_t word;
+    std::memcpy(&word, at_, 8);
+    at_ += size;
+    bits = (size == 8 ? 0 : bits << (8 * size)) | as_big_endian(word) >> (64 - 8 * size);
+  } else {
+    for (char c : take(static_cast<size_t>(size))) bits = bits << 8 | static_cast<uint8_t>(c);
+  }
   auto value = static_cast<int64_t>(bits);
   bool has_sign = (value < 0) == is_negative;
   if (!is_ok_ || !has_sign || bytes_needed(static_cast<uint64_t>(is_negative ? ~value : value)) != size) {

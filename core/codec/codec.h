@@ -138,10 +138,12 @@ void put_alternative_head(Bytes& out, uint32_t tag, uint32_t arm);
 void put_codec_head(Bytes& out, BytesView name);
 void put_pickle(Bytes& out, BytesView bytes);
 
-/// A set of these values, in any order; of equal ones the first is kept. `items` is left sorted.
-void put_set(Bytes& out, std::vector<BytesView>& items);
+// The items of these two are left sorted. They may be in `out` itself, where there is room for the whole value as well.
+
+/// A set of these values, in any order; of equal ones the first is kept. Gives how many it has.
+size_t put_set(Bytes& out, std::span<BytesView> items);
 /// A dict of these keys and values, in any order. False, and nothing is put, when two keys are equal.
-[[nodiscard]] bool put_dict(Bytes& out, std::vector<std::pair<BytesView, BytesView>>& items);
+[[nodiscard]] bool put_dict(Bytes& out, std::span<std::pair<BytesView, BytesView>> items);
 
 struct FieldPart {
   BytesView value;

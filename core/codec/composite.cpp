@@ -261,15 +261,16 @@ void put_pickle(Bytes& out, BytesView bytes) {
   out.append(bytes);
 }
 
-void put_set(Bytes& out, std::vector<BytesView>& items) {
+size_t put_set(Bytes& out, std::span<BytesView> items) {
   std::ranges::stable_sort(items, [](BytesView a, BytesView b) { return compare_values(a, b) < 0; });
   auto same = std::ranges::unique(items, [](BytesView a, BytesView b) { return compare_values(a, b) == 0; });
-  items.erase(same.begin(), same.end());
-  put_set_head(out, items.size());
-  for (BytesView item : items) out.append(item);
+  auto different = items.first(items.size() - same.size());
+  put_set_head(out, different.size());
+  for (BytesView item : different) out.append(item);
+  return different.size();
 }
 
-bool put_dict(Bytes& out, std::vector<std::pair<BytesView, BytesView>>& items) {
+bool put_dict(Bytes& out, std::span<std::pair<BytesView, BytesView>> items) {
   std::ranges::sort(items, [](const auto& a, const auto& b) { return compare_values(a.first, b.first) < 0; });
   auto is_same = [](const auto& a, const auto& b) { return compare_values(a.first, b.first) == 0; };
   if (std::ranges::adjacent_find(items, is_same) != items.end()) return false;

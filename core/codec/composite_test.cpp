@@ -326,7 +326,7 @@ BOOST_AUTO_TEST_CASE(a_set_is_put_in_order_and_without_equal_ones) {
   const std::vector<Bytes> items = {as_int(3), decimal("15", -1), as_int(1), decimal("150", -2), as_int(3)};
   std::vector<BytesView> views(items.begin(), items.end());
   Bytes out;
-  put_set(out, views);
+  BOOST_TEST(put_set(out, views) == 3);
   BOOST_TEST(show(decode(out, Mode::kValue).value()) == "{1.5, 1, 3}");
 }
 
@@ -340,6 +340,19 @@ BOOST_AUTO_TEST_CASE(a_dict_is_put_in_order_unless_two_keys_are_equal) {
   pairs.emplace_back(items[0], items[2]);
   BOOST_TEST(!put_dict(out, pairs));
   BOOST_TEST(is_value(out));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_put_in_order_may_stand_in_front_of_it) {
+  Bytes items = as_int(700) + as_int(3) + as_int(-1) + as_int(3), out = items;
+  out.reserve(2 * items.size() + 16);
+  BytesView all(out.data(), items.size());
+  std::vector<BytesView> views = {all.substr(0, 3), all.substr(3, 2), all.substr(5, 1), all.substr(6, 2)};
+  BOOST_TEST(put_set(out, views) == 3);
+  BOOST_TEST(show(decode(out.substr(items.size()), Mode::kValue).value()) == "{-1, 3, 700}");
+  out.resize(items.size());
+  std::vector<std::pair<BytesView, BytesView>> pairs = {{views[2], views[0]}, {views[0], views[1]}};
+  BOOST_TEST(put_dict(out, pairs));
+  BOOST_TEST(out.substr(0, items.size()) == items);
 }
 
 BOOST_AUTO_TEST_CASE(a_tag_is_32_bits_of_a_name_and_0_without_one) {

@@ -1,5 +1,6 @@
 /// From the text of a descriptor to the tree, and what is refused on the way.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -207,7 +208,8 @@ class DescriptorParser {
       std::string_view from_here = rest_;
       if (!parse_child(type)) return false;
       if (!seen.insert(from_here.substr(0, from_here.size() - rest_.size())).second) return fail("names one arm twice");
-      if (type.children_.size() > limits::kFieldsPerTypeMax) return fail("has too many arms");
+      if (type.children_.size() > limits::kFieldsPerTypeMax)
+        return fail("has a union of more than " + std::to_string(limits::kFieldsPerTypeMax) + " arms");
     } while (eat(','));
     type.sort_values();
     return type.children_.size() >= 2 || fail("has a oneof without two arms");
@@ -343,15 +345,38 @@ class DescriptorParser {
     return check_fields(type.fields(), inner);
   }
 
+  struct ArmCounts {
+    size_t all = 0;
+    std::map<Kind, size_t> alike;
+  };
+
+  /// How many arms of a kind a union may have, so that Matcher never gives up in one: that is told here, before there is data.
+  bool count_arm(Kind kind, ArmCounts& counts) {
+    if (kind == Kind::kLiteral) return true;
+    if (++counts.all > limits::kUnionArmsMax)
+      return fail("has a union of more than " + std::to_string(limits::kUnionArmsMax) +
+                  " arms, literals not counted: write an Alternative, which may have " +
+                  std::to_string(limits::kFieldsPerTypeMax));
+    bool is_tuple = kind == Kind::kTupleOf || kind == Kind::kTuple;
+    if (!is_tuple && kind != Kind::kSetOf && kind != Kind::kDictOf && kind != Kind::kEnum) return true;
+    if (++counts.alike[is_tuple ? Kind::kTuple : kind] <= limits::kAlikeArmsMax) return true;
+    const char* kinds = is_tuple ? "tuples" : kind == Kind::kSetOf ? "sets" : kind == Kind::kDictOf ? "dicts" : "enums";
+    return fail("has a union with more than " + std::to_string(limits::kAlikeArmsMax) + " arms that are " + kinds +
+                ": each would have to be tried; make them records, or arms of an Alternative, which are told apart by "
+                "their names");
+  }
+
   /// Arms that a reader could not tell apart and that read as different values.
   bool check_arms(const TypeDescriptor& oneof, const Scope* scope) {
     unsigned scalars = 0;
     std::set<uint32_t> records, alternatives;
     std::set<BytesView> literals, members;
     std::vector<const TypeDescriptor*> enums;
+    ArmCounts counts;
     for (const TypeDescriptor& arm : oneof.arms()) {
       Scope frame;
       const TypeDescriptor& type = *Scope::behind_names({&arm, scope}, frame).type;
+      if (!count_arm(type.kind(), counts)) return false;
       scalars |= scalars_of(type.kind());
       switch (type.kind()) {
         case Kind::kOneOf: return fail("has a oneof that is an arm of a oneof");

@@ -117,8 +117,8 @@ BOOST_AUTO_TEST_CASE(a_schema_may_have_dots_in_its_name) {
 }
 
 BOOST_AUTO_TEST_CASE(a_descriptor_has_a_limited_number_of_arms) {
-  BOOST_TEST(parsed(oneof_of_references(limits::kFieldsPerTypeMax)).arms().size() == limits::kFieldsPerTypeMax);
-  BOOST_TEST(is_refused(oneof_of_references(limits::kFieldsPerTypeMax + 1)));
+  BOOST_TEST(parsed(oneof_of_references(limits::kUnionArmsMax)).arms().size() == limits::kUnionArmsMax);
+  BOOST_TEST(is_refused(oneof_of_references(limits::kUnionArmsMax + 1)));
 }
 
 // Nesting that a naive parser would follow until its stack ends.

@@ -25,6 +25,12 @@ void check_refused(const std::string& text, const std::string& why = "") {
   BOOST_TEST(refusal(text).find(why) != std::string::npos, text << ": " << refusal(text));
 }
 
+/// What is said of a text that is refused.
+std::string problem_of(const std::string& text) {
+  Result<TypeDescriptor> type = TypeDescriptor::parse(text);
+  return type.is_ok() ? "" : type.status().message();
+}
+
 bool holds(const std::string& type, std::string_view hex) {
   Bytes value = from_hex(hex);
   Reader in(value);
@@ -249,7 +255,7 @@ BOOST_AUTO_TEST_CASE(unions_and_enums_may_be_long) {
     literals += ",literal(" + int_hex(i * 7 % 1000) + ")";
     enumeration += ",m" + std::to_string(i) + "=" + int_hex(i * 7 % 1000);
   }
-  for (int i = 0; i < 300; ++i) targets += ",ref(shop.T" + std::to_string(i) + ")";
+  for (int i = 0; i < 510; ++i) targets += ",ref(shop.T" + std::to_string(i) + ")";
   auto tuple_of = [](const std::string& item) {
     Bytes value;
     put_tuple_head(value, 2000);
@@ -270,21 +276,66 @@ BOOST_AUTO_TEST_CASE(unions_and_enums_may_be_long) {
 // Each arm has the whole value walked through before it fails.
 BOOST_AUTO_TEST_CASE(arms_behind_a_large_object_come_to_an_end) {
   std::string arms = "tuple(object,none)";
-  for (int i = 0; i < 2000; ++i) {
-    Bytes literal;
-    put_int(literal, i);
-    arms += ",tuple(object,literal(" + hex_of(literal) + "))";
-  }
-  TypeDescriptor type = parsed("oneof(" + arms + ")");
+  for (int i = 0; i < 20; ++i) arms += ",tuple(again(T),literal(81" + hex_of(Bytes(1, static_cast<char>(i + 1))) + "))";
+  TypeDescriptor type = parsed("forward(T,oneof(" + arms + "))");
   Bytes object;
   put_tuple_head(object, 1'000'000);
   for (int i = 0; i < 1'000'000; ++i) put_none(object);
-  Bytes value;
-  put_tuple_head(value, 2);
-  value += object;
-  BOOST_TEST(type.holds(value + from_hex("02")));
-  BOOST_TEST(type.holds(value + from_hex("81ff")));     // one of the first arms
-  BOOST_TEST(!type.holds(value + from_hex("8207cf")));  // the last one: 2,000 times through it all
+  auto behind = [&](std::string_view last) {
+    Bytes inner = from_hex("4002") + object + from_hex("02");
+    for (int level = 0; level < 3; ++level) inner = from_hex("4002") + inner + from_hex(last);
+    return inner;
+  };
+  BOOST_TEST(type.holds(behind("02")));
+  BOOST_TEST(type.holds(behind("8101")));   // the first one of those that go deeper
+  BOOST_TEST(!type.holds(behind("8114")));  // the last one at every level: 8,000 times through it all
+}
+
+// What a union may have, it holds, however many values of it there are; what would be too much is refused before there is one.
+BOOST_AUTO_TEST_CASE(as_many_arms_as_a_union_may_have_are_tried_to_the_end) {
+  constexpr size_t kMany = 20'000;
+  auto many_of = [](const Bytes& item) {
+    Bytes value;
+    put_tuple_head(value, kMany);
+    for (size_t i = 0; i < kMany; ++i) value += item;
+    return value;
+  };
+  auto tuple_type = [](const std::string& arms) { return "tupleof(oneof(" + arms + "))"; };
+  auto listed = [](size_t count, auto&& arm) {
+    std::string arms;
+    for (size_t i = 0; i < count; ++i) arms += (i == 0 ? "" : ",") + arm(std::to_string(i));
+    return arms;
+  };
+  auto record = [](const std::string& i) { return "record(R" + i + ",x:int)"; };
+  auto alternative = [](const std::string& i) { return "alternative(A" + i + ",One())"; };
+  auto forward = [](const std::string& i) { return "forward(F" + i + ",record(R" + i + ",x:int))"; };
+  auto tuple = [](const std::string& i) { return "tuple(tupleof(int),record(R" + i + "))"; };
+  auto enumeration = [](const std::string& i) {
+    return "enum(E" + i + ",m=20" + "02" + hex_of(i.size() < 2 ? "0" + i : i) + ")";
+  };
+  std::string full = std::to_string(limits::kUnionArmsMax), last = std::to_string(limits::kUnionArmsMax - 1);
+  std::string last_alike = std::to_string(limits::kAlikeArmsMax - 1);
+
+  Bytes of_record = from_hex("50" + tag("R" + last) + "03 80 00");
+  BOOST_TEST(parsed(tuple_type(listed(limits::kUnionArmsMax, record))).holds(many_of(of_record)));
+  BOOST_TEST(parsed(tuple_type(listed(limits::kUnionArmsMax, forward))).holds(many_of(of_record)));
+  BOOST_TEST(parsed(tuple_type(listed(limits::kUnionArmsMax, alternative)))
+                 .holds(many_of(from_hex("58" + tag("A" + last) + "80 00"))));
+  BOOST_TEST(
+      parsed(tuple_type(listed(limits::kAlikeArmsMax, tuple) + "," + listed(limits::kUnionArmsMax - 30, alternative)))
+          .holds(many_of(from_hex("4002 4003 80 80 80 50" + tag("R" + last_alike) + "00"))));
+  BOOST_TEST(parsed(tuple_type(listed(limits::kAlikeArmsMax, enumeration)))
+                 .holds(many_of(from_hex("2002" + hex_of(last_alike)))));
+
+  BOOST_TEST(problem_of(tuple_type(listed(limits::kUnionArmsMax + 1, record))).find("more than " + full + " arms") !=
+             std::string::npos);
+  for (auto&& [arm, words] : std::vector<std::pair<std::string, std::string>>{
+           {listed(limits::kAlikeArmsMax + 1, tuple), "more than 24 arms that are tuples"},
+           {listed(limits::kAlikeArmsMax + 1, enumeration), "more than 24 arms that are enums"}})
+    BOOST_TEST(problem_of("oneof(" + arm + ")").find(words) != std::string::npos, problem_of("oneof(" + arm + ")"));
+  auto literal = [](const std::string& i) { return "literal(2004" + hex_of(Bytes(4 - i.size(), '0') + i) + ")"; };
+  BOOST_TEST(parsed("oneof(" + listed(limits::kUnionArmsMax, record) + "," + listed(1000, literal) + ")")
+                 .holds(from_hex("2004" + hex_of("0999"))));
 }
 
 BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_types) {

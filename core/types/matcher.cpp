@@ -136,6 +136,26 @@ bool Matcher::match(Placed at) {
   return false;
 }
 
+namespace {
+
+/// What the first bytes of a value tell about which arm is meant.
+struct Beginning {
+  uint8_t head;
+  int64_t number = 0;  // tag of a record or an Alternative, type of a reference
+
+  explicit Beginning(Reader in) : head(in.byte()) {
+    if (head == kind::kRecord || head == kind::kAlternative || head == kind::kReference) number = in.integer();
+  }
+  bool may_be(const TypeDescriptor& arm) const {
+    uint8_t expected = head_of(arm.kind());
+    if (arm.kind() == Kind::kLiteral || (expected != kind::kAbsent && head != expected)) return false;
+    if (arm.kind() == Kind::kReference) return number == int64_t{arm.type().value};
+    return (arm.kind() != Kind::kRecord && arm.kind() != Kind::kAlternative) || number == int64_t{arm.tag()};
+  }
+};
+
+}  // namespace
+
 /// Arms that cannot be meant are passed by at a small part of what trying one costs: a union may have hundreds, and a value be one byte.
 bool Matcher::match_arms(Placed at) {
   const TypeDescriptor& type = *at.type;
@@ -144,17 +164,18 @@ bool Matcher::match_arms(Placed at) {
     in_.take(literal->literal().size());
     return true;
   }
-  uint8_t head = in_.peek();
+  Beginning beginning(here);
   size_t passed_by = 0;
   for (const TypeDescriptor& arm : type.arms()) {
     if (steps_left_ == 0) return false;
-    uint8_t expected = head_of(arm.kind());
-    if (arm.kind() == Kind::kLiteral || (expected != kind::kAbsent && head != expected)) {
+    Scope frame;
+    Placed meant = Scope::behind_names({&arm, at.scope}, frame);
+    if (meant.type == nullptr || !beginning.may_be(*meant.type)) {
       if (++passed_by % kPassedByInStep == 0) --steps_left_;
       continue;
     }
     in_ = here;
-    if (match({&arm, at.scope})) return true;
+    if (match(meant)) return true;
   }
   return false;
 }

@@ -18,10 +18,12 @@ class Matcher {
   bool match_fields(const std::vector<TypeDescriptor::Field>& fields, const Scope* scope);
   bool take_int(int64_t least, int64_t greatest);
 
-  // Arms that begin alike are tried in turn, and so at every level below: a peer could have 2^64 things tried for one value.
-  static constexpr size_t kStepsLeast = 4096, kStepsEach = 64, kPassedByInStep = 8, kObjectBytesInStep = 16;
+  // Arms that begin alike are tried in turn, and so at every level below: a peer could have 2^64 things tried for one value. One union
+  // never gets there: its kAlikeArmsMax and its kUnionArmsMax / kPassedByInStep are less than kStepsEach together.
+  static constexpr size_t kStepsLeast = 4096, kStepsEach = 64, kPassedByInStep = 16, kObjectBytesInStep = 16;
   Reader in_;
   size_t steps_left_;
+  static_assert(limits::kUnionArmsMax / kPassedByInStep + limits::kAlikeArmsMax < kStepsEach);
 };
 
 }  // namespace odb

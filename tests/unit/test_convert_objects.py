@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from object_database import DatabaseConnection, Indexed, Schema, types
-from object_database.errors import SchemaError, SchemaMismatchError, ValueTypeError
+from object_database import DatabaseConnection, Indexed, RevisionConflictException, Schema, types
+from object_database.errors import CodecError, SchemaError, SchemaMismatchError, ValueTypeError
 from object_database.server import Server
 from object_database.types import Alternative, FrozenDict, register_codec, register_record
 from tests.conftest import TOKEN
@@ -191,10 +192,131 @@ def test_codecs_may_fail_and_may_nest(db: DatabaseConnection) -> None:
     register_codec(Chain, lambda it: it, fail, name="test.Chain")
     db.subscribeToSchema(schema)
     with db.transaction():
-        with pytest.raises(LookupError, match="mine"):
+        with pytest.raises(CodecError, match="Box.it: encode of the codec 'test.Fails' raised LookupError: mine"):
             Box(it=Fails())
         with pytest.raises(ValueTypeError, match="nests at most 64 deep"):
             Box(it=Chain())
+
+
+class Coin:
+    """Its codec and its hash raise what they are told to."""
+
+    def __init__(self, raised: BaseException | None = None, by: str = ""):
+        self.raised, self.by = raised, by
+
+    def __hash__(self) -> int:
+        return self.fails("hash") or 5
+
+    def fails(self, by: str) -> None:
+        if self.raised is not None and self.by == by:
+            raise self.raised
+
+
+def _coin_of(_: Any) -> Coin:
+    TO_DECODE.fails("decode")
+    return TO_DECODE
+
+
+TO_DECODE = Coin()
+register_codec(Coin, lambda coin: coin.fails("encode"), _coin_of, name="Coin")
+
+PLACES: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda coin: coin, ""),
+    (lambda coin: [0, [coin]], "[1][0]"),
+    (lambda coin: {"a": {7: [coin]}}, "['a'][7][0]"),
+    (lambda coin: {(1, coin): 5}, " (a key)[1]"),
+    (lambda coin: {coin}, " (an item)"),
+    (lambda coin: Pair({5: Pair(coin)}), ".left[5].left"),
+]
+
+
+@pytest.mark.parametrize(("around", "place"), PLACES)
+def test_what_a_codec_raises_names_the_field_and_the_place(db: DatabaseConnection, around: Any, place: str) -> None:
+    where = re.escape(f"anything.Box.it{place}: ")
+    db.subscribeToSchema(schema)
+    mine = LookupError("mine")
+    with db.transaction():
+        box = Box(it=around(Coin()))
+        with pytest.raises(CodecError, match=f"^{where}encode of the codec 'Coin' raised LookupError: mine$") as told:
+            box.it = around(Coin(mine, "encode"))
+        assert told.value.__cause__ is mine
+        assert mine.__traceback__ is not None
+    TO_DECODE.raised, TO_DECODE.by = mine, "decode"
+    try:
+        with (
+            db.view(),
+            pytest.raises(CodecError, match=f"^{where}decode of the codec 'Coin' raised LookupError: mine$") as told,
+        ):
+            print(box.it)
+        assert told.value.__cause__ is mine
+    finally:
+        TO_DECODE.raised = None
+    with db.view():
+        assert "Coin" in repr(box.it)  # and nothing is left of the failure
+
+
+def test_what_cannot_be_hashed_when_it_is_read_names_the_field(db: DatabaseConnection) -> None:
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        box = Box(it=[{Coin()}])
+        key = Box(it={"a": {Coin(): 1}})
+    TO_DECODE.raised, TO_DECODE.by = TypeError("unhashable"), "hash"
+    try:
+        with db.view():
+            with pytest.raises(
+                CodecError, match=r"Box.it\[0\] \(an item\): putting it into a set raised TypeError: unhashable"
+            ):
+                print(box.it)
+            with pytest.raises(CodecError, match=r"Box.it\['a'\] \(a key\): putting it into a dict raised TypeError"):
+                print(key.it)
+    finally:
+        TO_DECODE.raised = None
+
+
+def test_a_struct_that_does_not_let_itself_be_made_names_the_field(db: DatabaseConnection) -> None:
+    msgspec = pytest.importorskip("msgspec")
+    is_strict = False
+
+    class Even(msgspec.Struct, frozen=True):  # type: ignore[misc]
+        number: int
+
+        def __post_init__(self) -> None:
+            if is_strict:
+                raise ValueError("odd")
+
+    evens = Schema("evens")
+
+    @evens.define
+    class Place:
+        at: tuple[Even, ...]
+
+    db.subscribeToSchema(evens)
+    with db.transaction():
+        place = Place(at=[Even(5)])
+    is_strict = True
+    with (
+        db.view(),
+        pytest.raises(CodecError, match=r"^evens.Place.at\[0\]: the constructor of Even raised ValueError: odd$"),
+    ):
+        print(place.at)
+
+
+def test_a_conflict_in_a_codec_is_worth_a_retry_and_an_interrupt_stays_one(db: DatabaseConnection) -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    db.subscribeToSchema(schema)
+    with db.transaction():
+        box = Box()
+        for raised, is_retryable in ((RevisionConflictException(), True), (LookupError(), False), (Silent(), False)):
+            with pytest.raises(CodecError, match=f"raised {type(raised).__name__}") as told:
+                box.it = Coin(raised, "encode")
+            assert told.value.retryable is is_retryable
+        with pytest.raises(KeyboardInterrupt):
+            box.it = Coin(KeyboardInterrupt(), "encode")
+        with pytest.raises(MemoryError):
+            box.it = Coin(MemoryError(), "encode")
 
 
 def test_registrations_that_cannot_be_meant_so_are_refused() -> None:

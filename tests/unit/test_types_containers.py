@@ -263,6 +263,23 @@ def test_mappings_are_read_as_sorted_frozen_dicts(db: DatabaseConnection, box: B
     assert stored(db, box, "grid", {(1, 2): 1, (0, 5): 2.5}) == {(0, 5): 2.5, (1, 2): 1.0}
 
 
+def test_keys_that_are_many_long_or_not_ascii_are_read_as_themselves() -> None:
+    texts = [f"{i}" for i in range(2000)] + ["k" * n for n in range(40)] + ["\u00e9", "\u20ac" * 9, "\0", "\0\0", "k\0"]
+    given = {text: i for i, text in enumerate(texts)}
+    for _ in range(2):  # keys that were read last are kept at hand
+        for kind in (Dict(str, int), Dict(OneOf(int, str), int)):
+            read = kind(given)
+            assert read == given
+            assert [(type(key), key.encode()) for key in read] == [(str, key) for key in sorted(map(str.encode, given))]
+
+
+@pytest.mark.parametrize("items", [range(5), range(5, 0, -1), (3, 1, 2), (3, 1, 3, 1, 2), (700, 700), range(-40, 40)])
+def test_sets_and_dicts_may_be_given_in_any_order(items: Sequence[int]) -> None:
+    assert TupleOf(Set(int))([items, items]) == (frozenset(items),) * 2
+    read = Dict(int, Set(int))(dict.fromkeys(items, (2, 1)))
+    assert list(read.items()) == [(key, {1, 2}) for key in sorted(set(items))]
+
+
 def test_what_was_given_is_copied_and_what_is_read_cannot_be_changed(db: DatabaseConnection, box: Box) -> None:
     """In the reference a Dict that is read can be changed, and every later view of the client sees it."""
     given: dict[str, list[int]] = {"a": [1]}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from object_database import DatabaseConnection, Indexed, Schema
 from object_database.errors import SchemaError
-from object_database.types import OneOf, field_spec
+from object_database.types import OneOf, TupleOf, field_spec
 
 schema = Schema("enums")
 
@@ -68,6 +69,34 @@ def test_members_are_read_as_members(db: DatabaseConnection) -> None:
         assert thing.by_colour[Colour.GREEN] == 1
         assert Thing.lookupAll(colour=Colour.GREEN) == (thing,)
         assert Thing.lookupAll(colour=Colour.RED) == ()
+
+
+def _enum_of(count: int) -> Any:
+    return enum.Enum("Many", {f"m{i}": i for i in range(count)})  # type: ignore[misc]
+
+
+def test_each_of_thousands_of_members_is_found() -> None:
+    for many in (_enum_of(5000), enum.Enum("Texts", {f"m{i}": f"{i:b}" for i in range(1000)})):  # type: ignore[misc]
+        assert TupleOf(many)(list(many)) == tuple(many)
+        with pytest.raises(TypeError, match="Colour was given, and the field takes"):
+            TupleOf(many)([Colour.RED])
+
+
+def test_thousands_of_members_take_no_longer_to_be_found_than_a_few() -> None:
+    """Member by member it would be hundreds of times as long."""
+
+    def fastest_ns(count: int) -> float:
+        many = _enum_of(count)
+        kind, members = TupleOf(many), [list(many)[-1]] * 1000
+
+        def taken() -> int:
+            began = time.perf_counter_ns()
+            kind(members)
+            return time.perf_counter_ns() - began
+
+        return min(taken() for _ in range(20))
+
+    assert fastest_ns(5000) < 10 * fastest_ns(5)
 
 
 @pytest.mark.parametrize("value", [None, 5, "lost", Level.LOW])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import uuid
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -123,6 +123,27 @@ def test_one_moment_is_one_key_whatever_the_clocks_show(db: DatabaseConnection) 
         assert Order.lookupAll(placed=noon) == (order,)
         assert Order.lookupAll(placed=datetime(2024, 1, 1, 12)) == (naive,)
         assert order.placed.utcoffset() == timedelta(hours=1)
+
+
+class Autumn(tzinfo):
+    """A night in which the clocks are put back from three to two."""
+
+    def utcoffset(self, when: datetime | None) -> timedelta:
+        return timedelta(hours=1 if when is not None and when.fold else 2)
+
+
+def test_a_fold_is_no_part_of_a_naive_time_and_the_offset_of_an_aware_one(db: DatabaseConnection) -> None:
+    db.subscribeToSchema(schema)
+    naive, clock = datetime(2024, 10, 27, 2, 30, fold=1), time(2, 30, fold=1)
+    with db.transaction():
+        order = Order(placed=naive, at=clock)
+        first, second = (Order(placed=naive.replace(tzinfo=Autumn(), fold=fold)) for fold in (0, 1))
+    with db.view():
+        assert (order.placed, order.at) == (naive, clock)  # as Python has it
+        assert (order.placed.fold, order.at.fold) == (0, 0)
+        assert Order.lookupAll(placed=naive) == Order.lookupAll(placed=naive.replace(fold=0)) == (order,)
+        assert second.placed - first.placed == timedelta(hours=1)
+        assert (second.placed.utcoffset(), second.placed.fold) == (timedelta(hours=1), 0)
 
 
 def test_one_price_is_one_key_however_it_is_written(db: DatabaseConnection) -> None:

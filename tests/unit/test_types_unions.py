@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, NamedTuple, Optional, Union
 
 import pytest
 
 from object_database import DatabaseConnection, Indexed, Schema
 from object_database.errors import SchemaError, ValueTypeError
-from object_database.types import ListOf, OneOf, TupleOf, field_spec
+from object_database.types import Dict, ListOf, OneOf, TupleOf, field_spec
 
 schema = Schema("unions")
 
@@ -106,6 +106,42 @@ def test_arms_that_are_stored_alike_are_one() -> None:
 def test_no_value_is_an_instance_of_a_union() -> None:
     assert not isinstance(1, OneOf(None, int))
     assert isinstance((1, None), TupleOf(OneOf(None, int)))
+
+
+def _records(count: int) -> list[Any]:
+    return [NamedTuple(f"R{i}", [("x", int)]) for i in range(count)]  # type: ignore[misc]
+
+
+def test_the_last_of_as_many_arms_as_there_may_be_is_stored_many_times(db: DatabaseConnection) -> None:
+    many, wide = _records(512), Schema("wide")
+
+    @wide.define
+    class Log:
+        entries: TupleOf(OneOf(*many))
+
+    db.subscribeToSchema(wide)
+    entries = (many[-1](1), many[0](2)) * 2000
+    with db.transaction():
+        log = Log(entries=entries)
+    with db.view():
+        assert log.entries == entries
+        assert type(log.entries[0]) is many[-1]
+
+
+@pytest.mark.parametrize(
+    ("union", "words"),
+    [
+        (OneOf(*_records(513)), "a union of more than 512 arms, literals not counted: write an Alternative"),
+        (
+            OneOf(*(TupleOf(each) for each in _records(25))),
+            "more than 24 arms that are tuples: each would have to",
+        ),
+        (OneOf(*(Dict(str, each) for each in _records(25))), "more than 24 arms that are dicts"),
+    ],
+)
+def test_a_union_that_is_too_wide_is_refused_with_the_class_that_has_it(union: Any, words: str) -> None:
+    with pytest.raises(SchemaError, match=rf"^wide\.Log\.entry: .*{words}"):
+        Schema("wide").define(type("Log", (), {"__annotations__": {"entry": union}}))
 
 
 # ---- values
