@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "core/types/ambiguity.h"
 #include "core/types/defaults.h"
 #include "core/types/descriptor.h"
 #include "core/types/matcher.h"
@@ -371,7 +372,7 @@ class DescriptorParser {
     unsigned scalars = 0;
     std::set<uint32_t> records, alternatives;
     std::set<BytesView> literals, members;
-    std::vector<const TypeDescriptor*> enums;
+    std::vector<const TypeDescriptor*> enums, holders;  // holders: arms that hold values of other types
     ArmCounts counts;
     for (const TypeDescriptor& arm : oneof.arms()) {
       Scope frame;
@@ -382,6 +383,11 @@ class DescriptorParser {
         case Kind::kOneOf: return fail("has a oneof that is an arm of a oneof");
         case Kind::kLiteral: literals.insert(type.literal()); break;
         case Kind::kEnum: enums.push_back(&type); break;
+        case Kind::kObject:
+        case Kind::kTupleOf:
+        case Kind::kTuple:
+        case Kind::kSetOf:
+        case Kind::kDictOf: holders.push_back(&arm); break;
         case Kind::kRecord:
           if (!records.insert(type.tag()).second)
             return fail("has two arms that are records of the name '" + readable(type.name()) + "' (or of one tag)");
@@ -400,6 +406,13 @@ class DescriptorParser {
         if (is_known || !members.insert(member.value).second)
           return fail("has enum " + readable(type->name()) + " beside an arm that is stored as its member " +
                       readable(member.name) + " is: nobody could tell which one was meant");
+      }
+    for (size_t i = 0; i < holders.size(); ++i)
+      for (size_t j = 0; j < i; ++j) {
+        if (Ambiguity().is_between({holders[j], scope}, {holders[i], scope}))
+          return fail(
+              "has arms " + readable(holders[j]->shown()) + " and " + readable(holders[i]->shown()) +
+              ", which can be stored alike and be read as different values: nobody could tell which one was meant");
       }
     return true;
   }

@@ -148,7 +148,7 @@ struct Beginning {
   }
   bool may_be(const TypeDescriptor& arm) const {
     uint8_t expected = head_of(arm.kind());
-    if (arm.kind() == Kind::kLiteral || (expected != kind::kAbsent && head != expected)) return false;
+    if (expected != kind::kAbsent && head != expected) return false;
     if (arm.kind() == Kind::kReference) return number == int64_t{arm.type().value};
     return (arm.kind() != Kind::kRecord && arm.kind() != Kind::kAlternative) || number == int64_t{arm.tag()};
   }
@@ -170,7 +170,8 @@ bool Matcher::match_arms(Placed at) {
     if (steps_left_ == 0) return false;
     Scope frame;
     Placed meant = Scope::behind_names({&arm, at.scope}, frame);
-    if (meant.type == nullptr || !beginning.may_be(*meant.type)) {
+    bool is_literal = arm.kind() == Kind::kLiteral;  // not by a name: searched for above
+    if (is_literal || meant.type == nullptr || !beginning.may_be(*meant.type)) {
       if (++passed_by % kPassedByInStep == 0) --steps_left_;
       continue;
     }
