@@ -140,15 +140,17 @@ namespace {
 
 /// What the first bytes of a value tell about which arm is meant.
 struct Beginning {
+  BytesView bytes;
   uint8_t head;
   int64_t number = 0;  // tag of a record or an Alternative, type of a reference
 
-  explicit Beginning(Reader in) : head(in.byte()) {
+  explicit Beginning(Reader in) : bytes(in.position(), in.remaining()), head(in.byte()) {
     if (head == kind::kRecord || head == kind::kAlternative || head == kind::kReference) number = in.integer();
   }
   bool may_be(const TypeDescriptor& arm) const {
     uint8_t expected = head_of(arm.kind());
-    if (arm.kind() == Kind::kLiteral || (expected != kind::kAbsent && head != expected)) return false;
+    if (expected != kind::kAbsent && head != expected) return false;
+    if (arm.kind() == Kind::kLiteral) return bytes.starts_with(arm.literal());
     if (arm.kind() == Kind::kReference) return number == int64_t{arm.type().value};
     return (arm.kind() != Kind::kRecord && arm.kind() != Kind::kAlternative) || number == int64_t{arm.tag()};
   }
