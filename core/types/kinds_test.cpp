@@ -341,6 +341,7 @@ BOOST_AUTO_TEST_CASE(as_many_arms_as_a_union_may_have_are_tried_to_the_end) {
   auto literal = [](const std::string& i) { return "literal(2004" + hex_of(Bytes(4 - i.size(), '0') + i) + ")"; };
   BOOST_TEST(parsed("oneof(" + listed(limits::kUnionArmsMax, record) + "," + listed(1000, literal) + ")")
                  .holds(from_hex("2004" + hex_of("0999"))));
+  BOOST_TEST(parsed(tuple_type(listed(2500, literal) + ",int")).holds(many_of(from_hex("80"))));
 }
 
 BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_types) {

@@ -168,7 +168,8 @@ bool Matcher::match_arms(Placed at) {
   }
   Beginning beginning(here);
   size_t passed_by = 0;
-  for (const TypeDescriptor& arm : type.arms()) {
+  for (uint32_t position : type.other_arms()) {
+    const TypeDescriptor& arm = type.arms()[position];
     if (steps_left_ == 0) return false;
     Scope frame;
     Placed meant = Scope::behind_names({&arm, at.scope}, frame);
