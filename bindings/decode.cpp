@@ -86,11 +86,6 @@ bool is_in_range(int64_t number, Kind kind) {
   }
 }
 
-bool starts_with(const Reader& in, const Bytes& stored) {
-  return in.remaining() >= stored.size() &&
-         BytesView(in.position(), stored.size()) == stored;  // values have no prefixes
-}
-
 /// For people.
 std::string kind_shown(uint8_t head) {
   if (is_int(head)) return "an int";
@@ -220,17 +215,17 @@ PyObject* Decoder::decode_reference(Reader& in, const FieldType& type) {
 }
 
 PyObject* Decoder::failed_at(const std::string& step) {
-  raised_at_.insert(0, step);
+  raised_->at.insert(0, step);
   return nullptr;
 }
 
 PyObject* Decoder::failed_in(const std::string& whose) {
-  raised_by_ = whose;
+  raised_ = std::make_unique<Raised>(whose);
   return nullptr;
 }
 
 void Decoder::tell(const std::string& where) const {
-  if (!raised_by_.empty() && PyErr_Occurred()) set_codec_error(where + raised_at_ + ": " + raised_by_);
+  if (raised_ != nullptr && PyErr_Occurred()) set_codec_error(where + raised_->at + ": " + raised_->by);
 }
 
 PyObject* decode_value(BytesView value, const FieldType& type, const Connection& connection, const std::string& where,

@@ -74,7 +74,7 @@ PyObject* Decoder::decode_tuple(Reader& in, const FieldType& type) {
   Ref tuple = Ref::steal(PyTuple_New(static_cast<Py_ssize_t>(count)));
   for (size_t i = 0; tuple && i < count; ++i) {
     PyObject* item = decode(in, part_of(type, type.kind == Kind::kTuple ? i : 0));
-    if (item == nullptr) return raised_by_.empty() ? nullptr : failed_at("[" + std::to_string(i) + "]");
+    if (item == nullptr) return raised_ == nullptr ? nullptr : failed_at("[" + std::to_string(i) + "]");
     PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i), item);
   }
   return tuple.release();
@@ -88,7 +88,7 @@ PyObject* Decoder::decode_set(Reader& in, const FieldType& type) {
     Ref item = Ref::steal(decode(in, part_of(type, 0)));
     bool is_added = item && run_python([&] { return PySet_Add(set.get(), item.get()); }) == 0;
     if (item && !is_added) failed_in("putting it into a set");
-    if (!is_added) return raised_by_.empty() ? nullptr : failed_at(" (an item)");
+    if (!is_added) return raised_ == nullptr ? nullptr : failed_at(" (an item)");
   }
   return set.release();
 }
@@ -109,18 +109,16 @@ PyObject* Decoder::decode_dict(Reader& in, const FieldType& type) {
     Ref value = key ? Ref::steal(decode(in, part_of(type, 1))) : Ref();
     bool is_set = value && run_python([&] { return PyDict_SetItem(dict.get(), key.get(), value.get()); }) == 0;
     if (value && !is_set) failed_in("putting it into a dict");
-    if (!is_set && raised_by_.empty()) return nullptr;
+    if (!is_set && raised_ == nullptr) return nullptr;
     if (!is_set) return failed_at(!key || value ? " (a key)" : "[" + shown_value(key.get()) + "]");
   }
   return dict ? new_frozen_dict(dict.release()) : nullptr;
 }
 
 PyObject* Decoder::decode_record(Reader& in, const FieldType& type) {
-  Reader from_here = in;
-  in.byte();
-  if (in.tag() == type.tag) return decode_group(in, type.groups[0]);
-  in = from_here;
-  return nullptr;
+  if (!starts_with(in, type.stored)) return nullptr;
+  in.take(type.stored.size());
+  return decode_group(in, type.groups[0]);
 }
 
 PyObject* Decoder::decode_alternative(Reader& in, const FieldType& type) {
@@ -158,7 +156,7 @@ template <class Put>
 bool Decoder::decode_fields(Reader& in, const PartGroup& group, Put&& put) {
   size_t count = group.fields.size(), position = 0;
   auto told = [&](size_t failed) {
-    if (!raised_by_.empty()) failed_at("." + std::string(PyUnicode_AsUTF8(group.fields[failed].name.get())));
+    if (raised_ != nullptr) failed_at("." + std::string(PyUnicode_AsUTF8(group.fields[failed].name.get())));
     return false;
   };
   for (; in.byte() != mark::kEnd && in.is_ok(); ++position) {

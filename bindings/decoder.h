@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -51,14 +52,25 @@ class Decoder {
   PyObject* failed_at(const std::string& step);
   PyObject* failed_in(const std::string& whose);
 
+  /// What raised an exception that is set.
+  struct Raised {
+    explicit Raised(std::string whose) : by(std::move(whose)) {}
+    std::string by;  // code of the program
+    std::string at;  // ".lines[3]"
+  };
+
   const Connection* connection_;
   std::string fault_;
-  std::string raised_by_;  // code of the program, by an exception that is set
-  std::string raised_at_;  // ".lines[3]"
+  std::unique_ptr<Raised> raised_;
   bool is_shared_ = true;
   int level_ = 0;
   size_t attempts_ = 0, attempts_max_ = 0;
 };
+
+/// No value is the beginning of another one, nor is the head of one.
+inline bool starts_with(const Reader& in, const Bytes& stored) {
+  return in.remaining() >= stored.size() && BytesView(in.position(), stored.size()) == stored;
+}
 
 /// A str of valid UTF-8; nullptr with an exception set.
 PyObject* new_str(BytesView utf8);

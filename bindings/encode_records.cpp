@@ -81,7 +81,7 @@ Fit Encoder::parts_of_mapping(const Held& pairs, const FieldType& type, Parts& p
 Fit Encoder::encode_record(PyObject* value, const FieldType& type) {
   const PartGroup& group = type.groups[0];
   if (reinterpret_cast<PyObject*>(Py_TYPE(value)) == group.cls.get()) {
-    put_record_value_head(out_, type.tag);
+    out_ += type.stored;
     return put_own(value, group);
   }
   if (is_exact_) return Fit::kNot;
@@ -103,7 +103,7 @@ Fit Encoder::encode_record(PyObject* value, const FieldType& type) {
     if (fit == Fit::kTaken) fit = parts_of_mapping(pairs, type, parts);
   }
   if (fit != Fit::kTaken) return fit;
-  put_record_value_head(out_, type.tag);
+  out_ += type.stored;
   return put_group(group, [&parts](size_t i) { return parts[i].get(); });
 }
 

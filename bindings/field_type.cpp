@@ -145,6 +145,7 @@ class SpecParser {
     if (!PyType_Check(cls) || !parse_text(name, type.name) || !parse_text(shape, how)) return refuse(cls);
     type.cls = Ref::borrow(cls);
     type.tag = type.name.empty() ? 0 : record_tag(type.name);
+    put_record_value_head(type.stored, type.tag);
     PartGroup& group = type.groups.emplace_back();
     group.cls = Ref::borrow(cls);
     group.name = type.name;

@@ -74,7 +74,7 @@ struct FieldType {
   std::vector<std::unique_ptr<FieldType>> parts;  // arms, elements, key and value; what a forward stands for
   const FieldType* again = nullptr;               // kAgain
   Ref value;                                      // kLiteral
-  Bytes stored;                                   // kLiteral
+  Bytes stored;                                   // kLiteral; kRecord: what its values begin with
   std::string name;                               // kEnum, kRecord, kAlternative, kForward
   uint32_t tag = 0;                               // kRecord, kAlternative
   Ref cls;                                        // kEnum, kRecord, kAlternative

@@ -49,8 +49,9 @@ TypeDescriptor TypeDescriptor::reference(std::string qualified_type_name) {
 
 void TypeDescriptor::sort_values() {
   by_value_.clear();
+  others_.clear();
   for (uint32_t i = 0; i < children_.size(); ++i)
-    if (children_[i].kind_ == Kind::kLiteral) by_value_.push_back(i);
+    (children_[i].kind_ == Kind::kLiteral ? by_value_ : others_).push_back(i);
   for (uint32_t i = 0; i < members_.size(); ++i) by_value_.push_back(i);
   auto value_of = [this](uint32_t i) -> BytesView {
     return members_.empty() ? children_[i].literal_ : members_[i].value;

@@ -94,6 +94,8 @@ class TypeDescriptor {
   const std::vector<TypeDescriptor>& children() const { return children_; }
   /// kOneOf: its arms in order.
   const std::vector<TypeDescriptor>& arms() const { return children_; }
+  /// kOneOf: which of these are no literals.
+  const std::vector<uint32_t>& other_arms() const { return others_; }
   /// kLiteral: its V value.
   BytesView literal() const { return literal_; }
   const std::vector<Member>& members() const { return members_; }
@@ -153,6 +155,7 @@ class TypeDescriptor {
   std::vector<TypeDescriptor> children_;
   std::vector<Member> members_;
   std::vector<uint32_t> by_value_;  // kOneOf: arms that are literals; kEnum: members. In the order of their bytes
+  std::vector<uint32_t> others_;    // kOneOf: arms that are no literals, in their order
   std::vector<Field> fields_;
   std::vector<Arm> alternative_arms_;
 };

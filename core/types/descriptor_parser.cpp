@@ -353,7 +353,6 @@ class DescriptorParser {
 
   /// How many arms of a kind a union may have, so that Matcher never gives up in one: that is told here, before there is data.
   bool count_arm(Kind kind, ArmCounts& counts) {
-    if (kind == Kind::kLiteral) return true;
     if (++counts.all > limits::kUnionArmsMax)
       return fail("has a union of more than " + std::to_string(limits::kUnionArmsMax) +
                   " arms, literals not counted: write an Alternative, which may have " +
@@ -377,7 +376,7 @@ class DescriptorParser {
     for (const TypeDescriptor& arm : oneof.arms()) {
       Scope frame;
       const TypeDescriptor& type = *Scope::behind_names({&arm, scope}, frame).type;
-      if (!count_arm(type.kind(), counts)) return false;
+      if (arm.kind() != Kind::kLiteral && !count_arm(type.kind(), counts)) return false;
       scalars |= scalars_of(type.kind());
       switch (type.kind()) {
         case Kind::kOneOf: return fail("has a oneof that is an arm of a oneof");

@@ -344,6 +344,12 @@ BOOST_AUTO_TEST_CASE(as_many_arms_as_a_union_may_have_are_tried_to_the_end) {
   Bytes of_record = from_hex("50" + tag("R" + last) + "03 80 00");
   BOOST_TEST(parsed(tuple_type(listed(limits::kUnionArmsMax, record))).holds(many_of(of_record)));
   BOOST_TEST(parsed(tuple_type(listed(limits::kUnionArmsMax, forward))).holds(many_of(of_record)));
+  auto named = [](const std::string& i) {
+    return "forward(F" + i + ",literal(2004" + hex_of(Bytes(4 - i.size(), '0') + i) + "))";
+  };
+  BOOST_TEST(
+      parsed(tuple_type(listed(limits::kUnionArmsMax, named))).holds(many_of(from_hex("2004" + hex_of("0" + last)))));
+  BOOST_TEST(!problem_of("oneof(" + listed(limits::kUnionArmsMax + 1, named) + ")").empty());
   BOOST_TEST(parsed(tuple_type(listed(limits::kUnionArmsMax, alternative)))
                  .holds(many_of(from_hex("58" + tag("A" + last) + "80 00"))));
   BOOST_TEST(
@@ -361,6 +367,7 @@ BOOST_AUTO_TEST_CASE(as_many_arms_as_a_union_may_have_are_tried_to_the_end) {
   auto literal = [](const std::string& i) { return "literal(2004" + hex_of(Bytes(4 - i.size(), '0') + i) + ")"; };
   BOOST_TEST(parsed("oneof(" + listed(limits::kUnionArmsMax, record) + "," + listed(1000, literal) + ")")
                  .holds(from_hex("2004" + hex_of("0999"))));
+  BOOST_TEST(parsed(tuple_type(listed(2500, literal) + ",int")).holds(many_of(from_hex("80"))));
 }
 
 BOOST_AUTO_TEST_CASE(defaults_are_those_of_the_types) {

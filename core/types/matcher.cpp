@@ -140,15 +140,17 @@ namespace {
 
 /// What the first bytes of a value tell about which arm is meant.
 struct Beginning {
+  BytesView bytes;
   uint8_t head;
   int64_t number = 0;  // tag of a record or an Alternative, type of a reference
 
-  explicit Beginning(Reader in) : head(in.byte()) {
+  explicit Beginning(Reader in) : bytes(in.position(), in.remaining()), head(in.byte()) {
     if (head == kind::kRecord || head == kind::kAlternative || head == kind::kReference) number = in.integer();
   }
   bool may_be(const TypeDescriptor& arm) const {
     uint8_t expected = head_of(arm.kind());
     if (expected != kind::kAbsent && head != expected) return false;
+    if (arm.kind() == Kind::kLiteral) return bytes.starts_with(arm.literal());
     if (arm.kind() == Kind::kReference) return number == int64_t{arm.type().value};
     return (arm.kind() != Kind::kRecord && arm.kind() != Kind::kAlternative) || number == int64_t{arm.tag()};
   }
@@ -166,12 +168,12 @@ bool Matcher::match_arms(Placed at) {
   }
   Beginning beginning(here);
   size_t passed_by = 0;
-  for (const TypeDescriptor& arm : type.arms()) {
+  for (uint32_t position : type.other_arms()) {
+    const TypeDescriptor& arm = type.arms()[position];
     if (steps_left_ == 0) return false;
     Scope frame;
     Placed meant = Scope::behind_names({&arm, at.scope}, frame);
-    bool is_literal = arm.kind() == Kind::kLiteral;  // not by a name: searched for above
-    if (is_literal || meant.type == nullptr || !beginning.may_be(*meant.type)) {
+    if (meant.type == nullptr || !beginning.may_be(*meant.type)) {
       if (++passed_by % kPassedByInStep == 0) --steps_left_;
       continue;
     }
