@@ -122,6 +122,8 @@ def _read_members(body: _Body, cls: type, is_itself: bool) -> None:
     annotations = annotations_of(cls)
     for name, annotation in annotations.items():
         if not _is_class_var(annotation, body):
+            if is_itself:
+                _check_default(f"{where}.{name}", name, cls.__dict__.get(name))
             body.add_field(name, annotation, cls.__dict__.get(name, NO_DEFAULT), is_itself)
     for name, member in cls.__dict__.items():
         if name in _MACHINERY or (name in definition.fields and name in annotations):
@@ -147,6 +149,22 @@ def _read_members(body: _Body, cls: type, is_itself: bool) -> None:
                 f"A field with a default is written `{name}: {type(member).__name__} = {member!r}`, "
                 f"a constant `{name}: ClassVar = {member!r}`."
             )
+
+
+def _check_default(where: str, name: str, default: Any) -> None:
+    """What was written below a field under its name, and hides it: the field would have it as its default."""
+    if isinstance(default, Index):
+        raise SchemaError(
+            f"{where} is a field and an index: give the index another name, or write `{name}: Indexed[...]` for one over "
+            "this field alone"
+        )
+    if isinstance(default, types.FunctionType) and default.__name__ == "<lambda>":
+        raise SchemaError(
+            f"{where}: its default is a function, and would be one value for all objects: give the field its value in "
+            "__init__"
+        )
+    if isinstance(default, (types.FunctionType, property, staticmethod, classmethod)):
+        raise SchemaError(f"{where} is a field and a method: give one of them another name")
 
 
 def _is_class_var(annotation: Any, body: _Body) -> bool:

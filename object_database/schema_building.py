@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import types
 from typing import Any
 
@@ -18,18 +19,26 @@ _WRAPPED = ("fget", "fset", "fdel", "func", "__func__", "__wrapped__")  # where 
 _WRAPPERS_MAX = 64  # an object that has every attribute would never end
 
 
+def _meant(name: str, fields: list[str]) -> str:
+    close = difflib.get_close_matches(name, fields, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there is {', '.join(map(repr, fields)) or 'none'}"
+
+
 def build(schema_name: str, cls: type, database_type: type, definition: Definition) -> None:
     """Make `database_type`, an empty one so far, what the class says.
 
     Raises: SchemaError: names what cannot be; the type is as empty as before.
     """
-    for name in definition.fields:
+    for name in (*definition.fields, *definition.indexes):
         if name in _RESERVED_FIELDS:
             raise SchemaError(f"{schema_name}.{cls.__name__}.{name}: the name is taken by every object; choose another")
     for name, index in definition.indexes.items():
         for field in index.names:
             if field not in definition.fields:
-                raise SchemaError(f"{schema_name}.{cls.__name__}.{name} is an index over {field!r}, which is no field")
+                raise SchemaError(
+                    f"{schema_name}.{cls.__name__}.{name} is an index over {field!r}, which is no field; "
+                    + _meant(field, list(definition.fields))
+                )
     bases = _bases(schema_name, cls)
     if bases != database_type.__bases__:
         try:

@@ -30,12 +30,17 @@ class Index:
 
     Args:    names: names of fields of the same type, in the order of the index.
              unique: no two objects may have the same values (D15); those with a None among them may.
-    Raises:  SchemaError: no name was given.
+    Raises:  SchemaError: no name was given, one twice, or something that is no name.
     """
 
     def __init__(self, *names: str, unique: bool = False):
         if not names:
             raise SchemaError("an Index needs the name of a field: Index('state', 'number')")
+        for name in names:
+            if not isinstance(name, str):
+                raise SchemaError(f"an Index takes names of fields: Index('state', 'number'), and not {name!r}")
+            if names.count(name) > 1:
+                raise SchemaError(f"an Index has each field once, and this one has {name!r} {names.count(name)} times")
         self.names = names
         self.unique = unique
 
@@ -56,6 +61,12 @@ class IndexedField:
 
     def __repr__(self) -> str:
         return f"{'Unique' if self.is_unique else 'Indexed'}[{self.annotation!r}]"
+
+    def __or__(self, other: Any) -> Any:
+        word = "Unique" if self.is_unique else "Indexed"
+        raise SchemaError(f"{word} stands around the whole type of a field: {word}[int | None], not {word}[int] | None")
+
+    __ror__ = __or__
 
 
 class Indexed:
@@ -116,6 +127,8 @@ DEFINITIONS: dict[type, Definition] = {}  # database type -> its definition
 
 @partial(HINTS.insert, 0)  # before what is said of every class
 def _hint(annotation: Any) -> str:
+    if isinstance(annotation, Index) or annotation is Index:
+        return "an index is no type; it is written `by_name = Index('name')`"
     if isinstance(annotation, type) and issubclass(annotation, Indexed):
         return f"it takes a type: {annotation.__name__}[int]"
     return "it stands around the whole type of a field" if isinstance(annotation, IndexedField) else ""

@@ -54,6 +54,9 @@ void clear_and_shrink(Map& map) {
   }
 }
 
+// One byte can be tried with each of thousands of arms: then a turn's worth of such values took seconds.
+constexpr size_t kMatchStepsOfByte = 64;
+
 }  // namespace
 
 Status CommitEngine::validate_record(const Record& record, Validation& validation) const {
@@ -66,7 +69,15 @@ Status CommitEngine::validate_record(const Record& record, Validation& validatio
   for (const FieldValue& value : record.fields) {
     const FieldLayout* field = table->layout().field(value.field);
     if (field == nullptr) return protocol_error("write to unknown field " + std::to_string(value.field.value));
-    if (!value.value.empty() && !field->type.holds(value.value))
+    if (value.value.empty()) continue;
+    Effort effort(validation.match_steps + kMatchStepsOfByte * (value.value.size() + 1));
+    bool is_held = field->type.holds(value.value, effort);
+    validation.match_steps = effort.left();
+    if (effort.is_spent())
+      return protocol_error("the values of a commit take too long to be matched with the arms of " +
+                            table->layout().qualified_name() + "." + field->name +
+                            ": give that union fewer arms that begin alike");
+    if (!is_held)
       return protocol_error("value of " + table->layout().qualified_name() + "." + field->name + " is not a " +
                             field->type.text());
   }

@@ -69,6 +69,7 @@ struct Validation {
   size_t next_try_at = limits::kTurnBytes;  // when so much is there it is worth to look again
   boost::unordered_flat_set<ObjectId, HashId> written;
   Record scratch;
+  size_t match_steps = 4096;  // left for finding that values are those of their types; each byte brings more
 };
 
 struct DecidedCommit {

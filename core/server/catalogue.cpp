@@ -1,25 +1,21 @@
 #include "core/server/catalogue.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <optional>
 #include <set>
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/codec/value.h"
 #include "core/protocol/mapping.h"
 
 namespace odb {
 namespace {
 
-const FieldLayout* find_field(const TypeLayout& layout, const std::string& name) {
-  auto found = std::ranges::find(layout.fields, name, &FieldLayout::name);
-  return found == layout.fields.end() ? nullptr : &*found;
-}
-
-FieldId field_number(const TypeLayout& layout, const std::string& name) {
-  return FieldId{static_cast<uint32_t>(find_field(layout, name) - layout.fields.data())};
-}
+// Beside the steps of a Draft.
+constexpr size_t kBytesInStep = 8, kStepsOfNewType = 64, kIndexesInStep = 8, kStepsOfCompared = 2;
 
 std::string joined(const std::vector<std::string>& names) {
   std::string out = "(";
@@ -33,22 +29,36 @@ std::vector<std::string> field_names(const TypeLayout& layout, const IndexLayout
   return names;
 }
 
+/// Each of its fields comes to know all the others (Table::fields_indexed_with).
+size_t steps_of_index(size_t fields) { return 4 + fields * fields; }
+
 Status mismatch(std::string message) { return {Code::kSchemaMismatch, std::move(message)}; }
+
+/// The commonest of such cases: two programs added to one enum, and neither knows what the other did.
+std::string lacking_members(const TypeDescriptor& stored, const TypeDescriptor& here) {
+  using Kind = TypeDescriptor::Kind;
+  if (stored.kind() != Kind::kEnum || here.kind() != Kind::kEnum || stored.name() != here.name()) return {};
+  std::string lacking, other;
+  for (const TypeDescriptor::Member& member : stored.members()) {
+    const TypeDescriptor::Member* known = here.member_of(member.value);
+    if (known != nullptr && known->name == member.name) continue;
+    std::string value = show(decode(member.value, Mode::kValue).value());
+    std::string& list = known != nullptr ? other : lacking;
+    if (list.size() > limits::kShownBytesMax) continue;
+    list += (list.empty() ? "" : ", ") + member.name + " = " + value;
+    if (known != nullptr) list += ", which is " + known->name + " here";
+  }
+  std::string out = lacking.empty() ? "" : " This program's " + here.name() + " lacks " + lacking + ": add that.";
+  return other.empty() ? out : out + " On the server " + other + ": give it another value.";
+}
 
 /// What a field reads as in objects that nobody set it in. One that its creators have to set has None there, which its
 /// type does not hold: no object of theirs is without a value.
-Bytes default_of(const FieldDefinition& field, const TypeDescriptor& type) {
+Bytes default_of(const FieldDefinition& field, const TypeDescriptor& type, Effort& effort) {
   if (!field.default_value.empty()) return field.default_value;
-  if (type.has_default()) return type.default_value();
-  Bytes none;
-  put_none(none);
-  return none;
-}
-
-/// Whether a field that nobody set is None.
-bool is_none_by_default(const FieldDefinition& field) {
-  TypeDescriptor type = TypeDescriptor::parse(field.type).value();
-  return static_cast<uint8_t>(default_of(field, type).front()) == kind::kNone;
+  Bytes value = type.default_value(effort);
+  if (value.empty()) put_none(value);
+  return value;
 }
 
 /// D15: two objects with the same values in these fields; with a None among them they are nobody's.
@@ -69,33 +79,19 @@ std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, cons
   return clash;
 }
 
-/// The same for an index of a definition. A field that is new as well has one value in all objects.
-std::optional<std::pair<ObjectId, ObjectId>> find_clash(const Table& table, const TypeDefinition& type,
-                                                        const IndexDefinition& index) {
-  std::vector<FieldId> stored;
-  for (const std::string& name : index.fields) {
-    if (find_field(table.layout(), name) != nullptr) {
-      stored.push_back(field_number(table.layout(), name));
-    } else if (is_none_by_default(*std::ranges::find(type.fields, name, &FieldDefinition::name))) {
-      return std::nullopt;
-    }
-  }
-  return find_clash(table, stored);
-}
-
 }  // namespace
 
 // ---- indexes of types that have objects
 
 /// Calls f(table, type, index) for each that a definition adds to a type with objects, until f returns false.
 template <class F>
-void Catalogue::each_new_index(const SchemaDefinition& definition, F&& f) {
-  for (const TypeDefinition& type : definition.types) {
-    auto known = by_name_.find(definition.name + "." + type.name);
+void Catalogue::each_new_index(Draft& draft, F&& f) {
+  for (const Draft::Type& type : draft.types) {
+    auto known = by_name_.find(type.qualified_name);
     if (known == by_name_.end()) continue;
     Table& table = *store_.table(known->second);
     if (table.object_count() == 0) continue;
-    for (const IndexDefinition& index : type.indexes) {
+    for (const IndexDefinition& index : type.definition->indexes) {
       const auto& indexes = table.layout().indexes;
       bool is_new = std::ranges::find(indexes, index.name, &IndexLayout::name) == indexes.end();
       if (is_new && !f(table, type, index)) return;
@@ -104,45 +100,52 @@ void Catalogue::each_new_index(const SchemaDefinition& definition, F&& f) {
 }
 
 /// What its keys are made of; none while a default of a new field refers to a type that has no number yet.
-std::optional<IndexBuild::Parts> Catalogue::known_parts(const TypeLayout& layout, const TypeDefinition& type,
+std::optional<IndexBuild::Parts> Catalogue::known_parts(Draft& draft, const TypeLayout& layout, const Draft::Type& type,
                                                         const IndexDefinition& index) const {
   IndexBuild::Parts parts;
-  auto is_new = [&](const FieldDefinition& field) { return find_field(layout, field.name) == nullptr; };
   for (const std::string& name : index.fields) {
-    if (const FieldLayout* stored = find_field(layout, name)) {
-      parts.push_back({field_number(layout, name), stored->default_value});
+    const Draft::Field& field = *type.find(name);
+    if (field.relation != Draft::Relation::kNew) {
+      parts.push_back({FieldId{field.number}, layout.fields[field.number].default_value});
       continue;
     }
-    auto at = std::ranges::find(type.fields, name, &FieldDefinition::name);
-    const FieldDefinition& field = *at;
-    FieldId number{static_cast<uint32_t>(layout.fields.size()) +
-                   static_cast<uint32_t>(std::count_if(type.fields.begin(), at, is_new))};  // as extend() will give it
-    TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
+    TypeDescriptor descriptor = field.type;
+    draft.effort.take(field.definition->type.size());
     bool is_numbered = true;
-    descriptor.resolve([&](const std::string& target) {
+    auto number_of = [&](const std::string& target) {
       auto known = by_name_.find(target);
       is_numbered = is_numbered && known != by_name_.end();
       return known == by_name_.end() ? TypeId{0} : known->second;
-    });
+    };
+    descriptor.resolve(number_of, draft.effort);
     if (!is_numbered) return std::nullopt;
-    parts.push_back({number, default_of(field, descriptor)});
+    parts.push_back({FieldId{field.number}, default_of(*field.definition, descriptor, draft.effort)});
   }
   return parts;
 }
 
-Status Catalogue::prepare(const SchemaDefinition& definition, size_t objects_max, bool& is_ready) {
+Status Catalogue::prepare(Draft& draft, size_t objects_max, bool& is_ready) {
   is_ready = true;
-  Status status = check_definition(definition);
+  Status status = draft.read();
+  if (status.is_ok()) status = check_against_catalogue(draft);
   if (!status.is_ok()) return status;
-  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
-    for (const FieldDefinition& field : type.fields)  // they would get their numbers a moment later
-      TypeDescriptor::parse(field.type).value().each_type_name([&](const std::string& name) { number_of(name); });
-    IndexBuild::Parts parts = *known_parts(table.layout(), type, index);
+  const Draft::Type* numbered = nullptr;
+  each_new_index(draft, [&](Table& table, const Draft::Type& type, const IndexDefinition& index) {
+    for (const Draft::Field& field : type.fields) {  // they would get their numbers a moment later
+      if (numbered != &type) field.type.each_type_name([&](const std::string& name) { number_of(name); });
+    }
+    numbered = &type;
+    IndexBuild::Parts parts = *known_parts(draft, table.layout(), type, index);
+    if (draft.effort.is_spent()) {
+      status = draft.too_much(type.qualified_name + "." + index.name);
+      return false;
+    }
     IndexBuild* build = store_.find_build(table, parts, index.is_unique);
+    draft.builds.push_back({table.id(), parts, index.is_unique});
     if (build == nullptr) {
       if (store_.build_count() == limits::kIndexBuildsMax) {
         status =
-            mismatch(definition.name + " adds indexes to types that have objects, and " +
+            mismatch(draft.schema() + " adds indexes to types that have objects, and " +
                      std::to_string(limits::kIndexBuildsMax) + " are being made already: add them a few at a time");
         return false;
       }
@@ -160,13 +163,23 @@ Status Catalogue::prepare(const SchemaDefinition& definition, size_t objects_max
   return status;
 }
 
-void Catalogue::want_builds(const SchemaDefinition& definition) {
-  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
-    auto parts = known_parts(table.layout(), type, index);
-    IndexBuild* build = parts ? store_.find_build(table, *parts, index.is_unique) : nullptr;
+void Catalogue::want_builds(std::span<const Draft::Build> builds) {
+  for (const Draft::Build& wanted : builds) {
+    const Table* table = store_.table(wanted.type);
+    IndexBuild* build = table ? store_.find_build(*table, wanted.parts, wanted.is_unique) : nullptr;
     if (build != nullptr) build->is_wanted = true;
-    return true;
-  });
+  }
+}
+
+bool Catalogue::are_decided(std::span<const Draft::Build> builds) const {
+  bool are_whole = true;
+  for (const Draft::Build& wanted : builds) {
+    const Table* table = store_.table(wanted.type);
+    IndexBuild* build = table ? store_.find_build(*table, wanted.parts, wanted.is_unique) : nullptr;
+    if (build != nullptr && build->clash(store_.published().step)) return true;
+    are_whole = are_whole && (build == nullptr || build->is_whole());
+  }
+  return are_whole;
 }
 
 Status Catalogue::clash_refusal(const Table& table, const IndexDefinition& index, ObjectId first, ObjectId second) {
@@ -175,144 +188,226 @@ Status Catalogue::clash_refusal(const Table& table, const IndexDefinition& index
                   std::to_string(std::max(first, second).value) + " have the same value. Change one of them first.");
 }
 
-/// D15: of a unique index that is new to a type with objects.
-Status Catalogue::check_clash(const Table& table, const TypeDefinition& type, const IndexDefinition& index) const {
-  auto parts = known_parts(table.layout(), type, index);
+/// D15: of a unique index that is new to a type with objects. A field that is new as well has one value in all of them.
+Status Catalogue::check_clash(Draft& draft, const Table& table, const Draft::Type& type,
+                              const IndexDefinition& index) const {
+  auto parts = known_parts(draft, table.layout(), type, index);
   IndexBuild* build = parts ? store_.find_build(table, *parts, true) : nullptr;
-  bool is_made = build != nullptr && build->is_whole();
-  auto clash = is_made ? build->clash(store_.published().step) : find_clash(table, type, index);
+  if (build != nullptr && build->is_whole()) {
+    auto clash = build->clash(store_.published().step);
+    return clash ? clash_refusal(table, index, clash->first, clash->second) : Status::ok();
+  }
+  std::vector<FieldId> stored;
+  for (const std::string& name : index.fields) {
+    const Draft::Field& field = *type.find(name);
+    if (field.relation != Draft::Relation::kNew) {
+      stored.push_back(FieldId{field.number});
+    } else if (static_cast<uint8_t>(default_of(*field.definition, field.type, draft.effort).front()) == kind::kNone) {
+      return Status::ok();
+    }
+  }
+  auto clash = find_clash(table, stored);
   return clash ? clash_refusal(table, index, clash->first, clash->second) : Status::ok();
 }
 
 // ---- definitions
 
+Status Catalogue::check_definition(const SchemaDefinition& definition) const {
+  Draft draft(definition);
+  Status status = draft.read();
+  return status.is_ok() ? check_against_catalogue(draft) : status;
+}
+
 Result<std::vector<TypeId>> Catalogue::define(const SchemaDefinition& definition) {
-  Status status = check_definition(definition);
-  each_new_index(definition, [&](Table& table, const TypeDefinition& type, const IndexDefinition& index) {
-    if (status.is_ok() && index.is_unique) status = check_clash(table, type, index);
+  Draft draft(definition);
+  Status status = draft.read();
+  if (!status.is_ok()) return status;
+  return define(draft);
+}
+
+Result<std::vector<TypeId>> Catalogue::define(Draft& draft) {
+  Status status = check_against_catalogue(draft);
+  each_new_index(draft, [&](Table& table, const Draft::Type& type, const IndexDefinition& index) {
+    if (status.is_ok() && index.is_unique) status = check_clash(draft, table, type, index);
     return status.is_ok();
   });
+  if (status.is_ok() && draft.effort.is_spent()) status = draft.too_much("its indexes");
   if (!status.is_ok()) return status;
+  for (const Draft::Type& type : draft.types) number_of(type.qualified_name);
+  for (const Draft::Type& type : draft.types) extend(number_of(type.qualified_name), type);
   std::set<TypeId> named;
   std::vector<TypeId> unvisited;
-  auto name = [&](const std::string& qualified_name) {
-    TypeId type = number_of(qualified_name);
-    if (named.insert(type).second) unvisited.push_back(type);
+  size_t bytes = 0;
+  auto name = [&](TypeId type) {
+    if (!named.insert(type).second) return;
+    unvisited.push_back(type);
+    bytes += known_[type.value - 1].encoded.size();
   };
-  for (const TypeDefinition& type : definition.types) name(definition.name + "." + type.name);
-  for (const TypeDefinition& type : definition.types) extend(number_of(definition.name + "." + type.name), type);
-  while (!unvisited.empty()) {
-    const Table& table = *store_.table(unvisited.back());
+  for (const Draft::Type& type : draft.types) name(number_of(type.qualified_name));
+  while (!unvisited.empty() && bytes <= limits::kMappingBytesMax && named.size() <= limits::kListItemsMax) {
+    TypeId next = unvisited.back();
     unvisited.pop_back();
-    for (const FieldLayout& field : table.layout().fields) field.type.each_type_name(name);
+    for (TypeId target : known_[next.value - 1].targets) name(target);
   }
+  if (bytes > limits::kMappingBytesMax || named.size() > limits::kListItemsMax)
+    return Status{Code::kTransactionTooLarge,
+                  "what this server knows of schema '" + draft.schema() +
+                      "' and of the types that it leads to does not fit into an answer, which may have " +
+                      std::to_string(limits::kListItemsMax) + " types (kListItemsMax) and " +
+                      std::to_string(limits::kMappingBytesMax) +
+                      " bytes (kMappingBytesMax): refer from it to fewer types of other schemas, or drop what is not "
+                      "used any more (odb schema drop)"};
   return std::vector<TypeId>(named.begin(), named.end());
 }
 
-Status Catalogue::check_definition(const SchemaDefinition& definition) const {
-  if (!is_valid_schema_name(definition.name))
-    return protocol_error("a schema's name cannot be '" + definition.name + "'");
-  if (definition.types.size() > limits::kTypesPerSchemaMax) return protocol_error("too many types in a schema");
-  std::set<std::string> names;
-  for (const TypeDefinition& type : definition.types) {
-    std::string qualified_name = definition.name + "." + type.name;
-    if (!is_valid_name(type.name)) return protocol_error("a type's name cannot be '" + type.name + "'");
-    if (!names.insert(type.name).second) return protocol_error(qualified_name + " is defined twice");
-    Status status = check_type(qualified_name, type);
-    if (status.is_ok()) status = check_against_known(qualified_name, type);
+Status Catalogue::check_against_catalogue(Draft& draft) const {
+  if (draft.checked_at == changes_) return Status::ok();
+  for (Draft::Type& type : draft.types) {
+    Status status = check_type(draft, type);
     if (!status.is_ok()) return status;
   }
-  return check_type_count(definition);
+  Status status = check_sizes(draft);
+  if (status.is_ok()) draft.checked_at = changes_;
+  return status;
 }
 
-Status Catalogue::check_type_count(const SchemaDefinition& definition) const {
+/// Of the whole server. What is known already counts again: a server that near its end is full.
+Status Catalogue::check_sizes(Draft& draft) const {
   std::set<std::string> added;
   auto add = [&](const std::string& name) {
-    if (!by_name_.contains(name)) added.insert(name);
+    if (!by_name_.contains(name) && added.insert(name).second) draft.effort.take(kStepsOfNewType);
   };
-  for (const TypeDefinition& type : definition.types) {
-    add(definition.name + "." + type.name);
-    for (const FieldDefinition& field : type.fields) TypeDescriptor::parse(field.type).value().each_type_name(add);
-  }
-  if (type_count_ + added.size() <= limits::kTypeIdMax) return Status::ok();
-  return mismatch(definition.name + " would be one schema too many: this server would have more than " +
-                  std::to_string(limits::kTypeIdMax) + " types");
-}
-
-/// What can be said of a definition by itself.
-Status Catalogue::check_type(const std::string& qualified_name, const TypeDefinition& type) const {
-  if (type.fields.size() > limits::kFieldsPerTypeMax || type.indexes.size() > limits::kIndexesPerTypeMax)
-    return protocol_error(qualified_name + " has too many fields or indexes");
-  std::set<std::string> fields, indexes;
-  for (const FieldDefinition& field : type.fields) {
-    std::string where = qualified_name + "." + field.name;
-    if (!is_valid_name(field.name)) return protocol_error(qualified_name + " has a field with an impossible name");
-    if (!fields.insert(field.name).second) return protocol_error(where + " is defined twice");
-    Result<TypeDescriptor> parsed = TypeDescriptor::parse(field.type);
-    if (!parsed.is_ok()) return protocol_error(where + ": " + parsed.status().message());
-    if (field.default_value.empty()) continue;
-    Reader in(field.default_value);
-    if (in.value().empty() || !in.at_end() || !parsed.value().holds(field.default_value))
-      return protocol_error(where + ": the default is not a " + field.type);
-  }
-  for (const IndexDefinition& index : type.indexes) {
-    std::string where = qualified_name + "." + index.name;
-    if (!is_valid_name(index.name)) return protocol_error(qualified_name + " has an index with an impossible name");
-    if (!indexes.insert(index.name).second) return protocol_error(where + " is defined twice");
-    if (index.fields.empty() || index.fields.size() > limits::kFieldsPerIndexMax)
-      return protocol_error(where + " is an index without fields, or with too many");
-    for (const std::string& field : index.fields) {
-      if (!fields.contains(field)) return protocol_error(where + " is an index over the unknown field " + field);
+  size_t bytes = bytes_, replaced = replaced_bytes_;
+  for (const Draft::Type& type : draft.types) {
+    add(type.qualified_name);
+    size_t bytes_before = bytes;
+    for (const Draft::Field& field : type.fields) {
+      field.type.each_type_name(add);
+      if (field.relation == Draft::Relation::kNew || field.relation == Draft::Relation::kWider)
+        bytes += field.definition->name.size() + field.definition->type.size() + field.definition->default_value.size();
     }
+    if (draft.effort.is_spent()) return draft.too_much(type.qualified_name);
+    auto known = by_name_.find(type.qualified_name);
+    bool is_replaced = known != by_name_.end() && (bytes > bytes_before || adds_index(type, known->second));
+    if (is_replaced) replaced += known_[known->second.value - 1].encoded.size();
   }
-  return Status::ok();
+  if (replaced > replaced_bytes_ && replaced > limits::kReplacedBytesMax)
+    return mismatch("types of this server were changed so often since it started, or are so large, that " +
+                    std::to_string(replaced) + " bytes of how they were before would be kept with this change of " +
+                    draft.schema() + "; there may be " + std::to_string(limits::kReplacedBytesMax) +
+                    " (kReplacedBytesMax). Stop the server, start it again, and define the schema then");
+  for (const std::string& name : added) bytes += name.size();
+  if (type_count_ + added.size() > limits::kTypeIdMax)
+    return mismatch(draft.schema() + " would be one schema too many: this server would have more than " +
+                    std::to_string(limits::kTypeIdMax) + " types");
+  if (bytes <= limits::kCatalogueBytesMax) return Status::ok();
+  return mismatch(draft.schema() + " would be one schema too many: all types of this server would take " +
+                  std::to_string(bytes) + " bytes, and may take " + std::to_string(limits::kCatalogueBytesMax) +
+                  " (kCatalogueBytesMax). Drop what is not used any more: odb schema drop");
 }
 
 /// What the definition may not change about a known type.
-Status Catalogue::check_against_known(const std::string& qualified_name, const TypeDefinition& type) const {
-  auto known = by_name_.find(qualified_name);
-  if (known == by_name_.end()) return Status::ok();
-  const Table& table = *store_.table(known->second);
-  const TypeLayout& layout = table.layout();
-  size_t field_count = layout.fields.size(), index_count = layout.indexes.size();
-  for (const FieldDefinition& field : type.fields) {
-    const FieldLayout* stored = find_field(layout, field.name);
-    field_count += stored == nullptr ? 1 : 0;
-    TypeDescriptor type_here = TypeDescriptor::parse(field.type).value();
-    bool is_required = field.default_value.empty() && !type_here.has_default();
-    if (stored == nullptr && is_required && (!layout.fields.empty() || table.object_count() > 0))
-      return mismatch(qualified_name + "." + field.name + " is " + type_here.shown() +
-                      ", which has no default, and programs that do not know the field create objects too. Give it a "
-                      "default, or make it " +
-                      type_here.shown() + " or None.");
-    if (stored == nullptr) continue;
-    if (type_here == stored->type || stored->type.widens_to(type_here) || type_here.widens_to(stored->type)) continue;
-    return mismatch(
-        qualified_name + "." + field.name + " is " + stored->type.shown_in_full() + " on this server, and " +
-        type_here.shown_in_full() + " in this program. Give the field its old type, or one that takes everything " +
-        "that the old one does, as " + stored->type.shown() + " or None; or give it another name; or stop " +
-        "the server and drop the old one: odb schema drop " + qualified_name + "." + field.name);
+Status Catalogue::check_type(Draft& draft, Draft::Type& type) const {
+  auto known = by_name_.find(type.qualified_name);
+  static const TypeLayout kNothing{};
+  const Table* table = known == by_name_.end() ? nullptr : store_.table(known->second);
+  const TypeLayout& layout = table ? table->layout() : kNothing;
+  auto field_count = static_cast<uint32_t>(layout.fields.size());
+  size_t bytes = table ? known_[known->second.value - 1].encoded.size() : 0;
+  size_t bytes_before = bytes;
+  for (Draft::Field& field : type.fields) {
+    std::optional<uint32_t> stored = table ? find_field(layout, field.definition->name) : std::nullopt;
+    field.relation = stored ? Draft::Relation::kSame : Draft::Relation::kNew;
+    field.number = stored ? *stored : field_count++;
+    Status status = table ? check_field(draft, type, field, *table) : Status::ok();
+    if (!status.is_ok()) return status;
+    if (field.relation == Draft::Relation::kNew || field.relation == Draft::Relation::kWider)
+      bytes += field.definition->name.size() + field.definition->type.size() + field.definition->default_value.size();
   }
-  for (const IndexDefinition& index : type.indexes) {
+  if (table != nullptr && (bytes > bytes_before || adds_index(type, known->second))) {  // its layout is copied
+    draft.effort.take(bytes_before / kBytesInStep);
+    for (const IndexLayout& index : layout.indexes) draft.effort.take(steps_of_index(index.fields.size()));
+  }
+  Status status = check_indexes(draft, type, layout);
+  if (!status.is_ok()) return status;
+  if (draft.effort.is_spent()) return draft.too_much(type.qualified_name);
+  if (field_count > limits::kFieldsPerTypeMax)
+    return mismatch(type.qualified_name + " would have " + std::to_string(field_count) +
+                    " fields with those that other programs defined; there may be " +
+                    std::to_string(limits::kFieldsPerTypeMax));
+  if (bytes > bytes_before && bytes > limits::kTypeBytesMax)
+    return mismatch(type.qualified_name + " would take " + std::to_string(bytes) +
+                    " bytes in the catalogue, with the names, types and defaults of all its fields; it may take " +
+                    std::to_string(limits::kTypeBytesMax) + " (kTypeBytesMax). Divide it into several types");
+  return Status::ok();
+}
+
+Status Catalogue::check_field(Draft& draft, const Draft::Type& type, Draft::Field& field, const Table& table) const {
+  const TypeLayout& layout = table.layout();
+  const FieldDefinition& definition = *field.definition;
+  auto where = [&] { return type.qualified_name + "." + definition.name; };
+  if (field.relation == Draft::Relation::kNew) {
+    bool is_among_others = !layout.fields.empty() || table.object_count() > 0;
+    bool is_required = is_among_others && definition.default_value.empty() && !field.type.has_default(draft.effort);
+    if (draft.effort.is_spent()) return draft.too_much(where());
+    if (!is_required) return Status::ok();
+    return mismatch(where() + " is " + field.type.shown() +
+                    ", which has no default, and programs that do not know the field create objects too. Give it a "
+                    "default, or make it " +
+                    field.type.shown() + " or None.");
+  }
+  const TypeDescriptor& stored = layout.fields[field.number].type;
+  std::string text = stored.text();
+  if (text == definition.type) return Status::ok();  // no steps: what was taken once is taken from every other client
+  draft.effort.take(kStepsOfCompared + text.size() / kBytesInStep);
+  using enum Draft::Relation;
+  // The likely one first: that large unions are not in each other takes long to find out.
+  for (Draft::Relation relation : {text.size() > definition.type.size() ? kNarrower : kWider,
+                                   text.size() > definition.type.size() ? kWider : kNarrower}) {
+    field.relation = relation;
+    bool is_so =
+        relation == kWider ? stored.widens_to(field.type, draft.effort) : field.type.widens_to(stored, draft.effort);
+    if (draft.effort.is_spent()) return draft.too_much(where());
+    if (is_so) return Status::ok();
+  }
+  return mismatch(where() + " is " + stored.shown_in_full() + " on this server, and " + field.type.shown_in_full() +
+                  " in this program." + lacking_members(stored, field.type) +
+                  " Give the field its old type, or one that takes everything " + "that the old one does, as " +
+                  stored.shown() + " or None; or give it another name; or stop " +
+                  "the server and drop the old one: odb schema drop " + where());
+}
+
+Status Catalogue::check_indexes(Draft& draft, const Draft::Type& type, const TypeLayout& layout) const {
+  size_t index_count = layout.indexes.size();
+  for (const IndexDefinition& index : type.definition->indexes) {
+    draft.effort.take(1 + layout.indexes.size() / kIndexesInStep);
     auto stored = std::ranges::find(layout.indexes, index.name, &IndexLayout::name);
-    if (stored != layout.indexes.end()) {
-      if (field_names(layout, *stored) != index.fields)
-        return mismatch(qualified_name + "." + index.name + " is an index over " +
-                        joined(field_names(layout, *stored)) + " on this server, and over " + joined(index.fields) +
-                        " in this program. Give the new index another name.");
-      if (stored->is_unique != index.is_unique)
-        return mismatch(qualified_name + "." + index.name + (stored->is_unique ? " is unique" : " is not unique") +
-                        " on this server, and it is" + (index.is_unique ? "" : " not") +
-                        " in this program. Define it as the others do, or add an index of another name.");
+    if (stored == layout.indexes.end()) {
+      draft.effort.take(steps_of_index(index.fields.size()));
+      ++index_count;
       continue;
     }
-    ++index_count;
+    std::string where = type.qualified_name + "." + index.name;
+    if (field_names(layout, *stored) != index.fields)
+      return mismatch(where + " is an index over " + joined(field_names(layout, *stored)) +
+                      " on this server, and over " + joined(index.fields) +
+                      " in this program. Give the new index another name.");
+    if (stored->is_unique != index.is_unique)
+      return mismatch(where + (stored->is_unique ? " is unique" : " is not unique") + " on this server, and it is" +
+                      (index.is_unique ? "" : " not") +
+                      " in this program. Define it as the others do, or add an index of another name.");
   }
-  if (field_count > limits::kFieldsPerTypeMax || index_count > limits::kIndexesPerTypeMax)
-    return mismatch(qualified_name + " would have " + std::to_string(field_count) + " fields and " +
-                    std::to_string(index_count) + " indexes with those that other programs defined; there may be " +
-                    std::to_string(limits::kFieldsPerTypeMax) + " and " + std::to_string(limits::kIndexesPerTypeMax));
-  return Status::ok();
+  if (index_count <= limits::kIndexesPerTypeMax) return Status::ok();
+  return mismatch(type.qualified_name + " would have " + std::to_string(index_count) +
+                  " indexes with those that other programs defined; there may be " +
+                  std::to_string(limits::kIndexesPerTypeMax));
+}
+
+bool Catalogue::adds_index(const Draft::Type& type, TypeId id) const {
+  const std::vector<IndexLayout>& indexes = store_.table(id)->layout().indexes;
+  return std::ranges::any_of(type.definition->indexes, [&](const IndexDefinition& index) {
+    return std::ranges::find(indexes, index.name, &IndexLayout::name) == indexes.end();
+  });
 }
 
 bool Catalogue::adds_unique_index(const SchemaDefinition& definition) const {
@@ -336,37 +431,72 @@ TypeId Catalogue::number_of(const std::string& qualified_name) {
     ++type_count_;
     size_t dot = qualified_name.rfind('.');  // a schema's name may have dots, a type's may not
     store_.define({known->second, qualified_name.substr(0, dot), qualified_name.substr(dot + 1), {}, {}});
+    remember(known->second);
   }
   return known->second;
 }
 
-void Catalogue::extend(TypeId id, const TypeDefinition& type) {
-  TypeLayout layout = store_.table(id)->layout();
-  bool is_wider = false;
-  for (const FieldDefinition& field : type.fields) {
-    TypeDescriptor descriptor = TypeDescriptor::parse(field.type).value();
-    descriptor.resolve([&](const std::string& name) { return number_of(name); });
-    if (find_field(layout, field.name) != nullptr) {
-      FieldLayout& stored = layout.fields[field_number(layout, field.name).value];
-      if (descriptor == stored.type || !stored.type.widens_to(descriptor)) continue;
-      stored.type = std::move(descriptor);  // the default stays (D18)
-      is_wider = true;
+/// REQUIRES: check_type() has found what its fields are.
+void Catalogue::extend(TypeId id, const Draft::Type& type) {
+  const TypeLayout& known = store_.table(id)->layout();
+  auto is_new_index = [&](const IndexDefinition& index) {
+    return std::ranges::find(known.indexes, index.name, &IndexLayout::name) == known.indexes.end();
+  };
+  bool is_changed = adds_index(type, id);
+  for (const Draft::Field& field : type.fields)
+    is_changed |= field.relation == Draft::Relation::kNew || field.relation == Draft::Relation::kWider;
+  if (!is_changed) return;
+  replaced_bytes_ += known_[id.value - 1].encoded.size();
+  TypeLayout layout = known;
+  for (const Draft::Field& field : type.fields) {
+    if (field.relation == Draft::Relation::kSame || field.relation == Draft::Relation::kNarrower) continue;
+    TypeDescriptor descriptor = field.type;
+    Effort effort(limits::kDefinitionStepsMax);  // it was taken with less: it must not be half a type now
+    descriptor.resolve([&](const std::string& name) { return number_of(name); }, effort);
+    if (field.relation == Draft::Relation::kWider) {
+      layout.fields[field.number].type = std::move(descriptor);  // the default stays (D18)
       continue;
     }
-    Bytes default_value = default_of(field, descriptor);
-    layout.fields.push_back({field.name, std::move(descriptor), std::move(default_value)});
+    Bytes default_value = default_of(*field.definition, descriptor, effort);
+    layout.fields.push_back({field.definition->name, std::move(descriptor), std::move(default_value)});
   }
-  for (const IndexDefinition& index : type.indexes) {
-    if (std::ranges::find(layout.indexes, index.name, &IndexLayout::name) != layout.indexes.end()) continue;
+  for (const IndexDefinition& index : type.definition->indexes) {
+    if (!is_new_index(index)) continue;
     std::vector<FieldId> fields;
-    for (const std::string& field : index.fields) fields.push_back(field_number(layout, field));
+    for (const std::string& field : index.fields) fields.push_back(FieldId{type.find(field)->number});
     layout.indexes.push_back({index.name, std::move(fields), index.is_unique});
   }
-  const TypeLayout& known = store_.table(id)->layout();
-  bool is_extended = layout.fields.size() > known.fields.size() || layout.indexes.size() > known.indexes.size();
-  if (!is_extended && !is_wider) return;
   ++changes_;
   store_.define(std::move(layout));
+  remember(id);
+}
+
+std::optional<uint32_t> Catalogue::find_field(const TypeLayout& layout, std::string_view name) const {
+  const std::vector<uint32_t>& by_name = known_[layout.id.value - 1].by_name;
+  auto name_of = [&](uint32_t i) -> std::string_view { return layout.fields[i].name; };
+  auto at = std::ranges::lower_bound(by_name, name, {}, name_of);
+  return at != by_name.end() && name_of(*at) == name ? std::optional(*at) : std::nullopt;
+}
+
+/// What lookups and answers need of a type that is new or has changed.
+void Catalogue::remember(TypeId type) {
+  known_.resize(std::max<size_t>(known_.size(), type.value));
+  const TypeLayout& layout = store_.table(type)->layout();
+  Known& known = known_[type.value - 1];
+  known.by_name.clear();
+  std::set<TypeId> targets;
+  for (uint32_t i = 0; i < layout.fields.size(); ++i) {
+    if (!layout.fields[i].name.empty()) known.by_name.push_back(i);
+    layout.fields[i].type.each_type_name([&](const std::string& name) {
+      auto target = by_name_.find(name);
+      if (target != by_name_.end()) targets.insert(target->second);
+    });
+  }
+  std::ranges::sort(known.by_name, {}, [&](uint32_t i) -> std::string_view { return layout.fields[i].name; });
+  known.targets.assign(targets.begin(), targets.end());
+  bytes_ -= known.encoded.size();
+  known.encoded = encode_catalogue(std::array{odb::mapped(layout)});
+  bytes_ += known.encoded.size();
 }
 
 MappedType Catalogue::mapped(TypeId type) const {
@@ -375,9 +505,10 @@ MappedType Catalogue::mapped(TypeId type) const {
 }
 
 Bytes Catalogue::encoded() const {
-  std::vector<MappedType> types;
-  for (uint32_t id = 1; id <= type_count_; ++id) types.push_back(mapped(TypeId{id}));
-  return encode_catalogue(types);
+  Bytes out;
+  out.reserve(bytes_);
+  for (const Known& known : known_) out += known.encoded;
+  return out;
 }
 
 Status Catalogue::restore(BytesView encoded) {
@@ -385,12 +516,18 @@ Status Catalogue::restore(BytesView encoded) {
   Result<std::vector<TypeLayout>> types = decode_catalogue(encoded);
   if (!types.is_ok()) return types.status();
   type_count_ = types.value().size();
+  known_.resize(type_count_);
+  for (const TypeLayout& type : types.value()) {
+    if (!type.is_dropped()) continue;
+    Bytes& dropped = known_[type.id.value - 1].encoded = encode_catalogue(std::array{odb::mapped(type)});
+    bytes_ += dropped.size();
+  }
   std::erase_if(types.value(), &TypeLayout::is_dropped);
   for (TypeLayout& type : types.value()) {
     by_name_.emplace(type.qualified_name(), type.id);
     store_.define({type.id, type.schema, type.name, {}, {}});
   }
-  for (TypeLayout& type : types.value()) store_.define(std::move(type));
+  for (TypeLayout& type : types.value()) remember(store_.define(std::move(type)).id());
   return Status::ok();
 }
 

@@ -25,7 +25,8 @@ struct CatalogueFixture {
   const TypeLayout& layout(uint32_t type) const { return store.table(TypeId{type})->layout(); }
   bool prepare(const SchemaDefinition& definition, size_t objects_max) {
     bool is_ready = false;
-    Status status = catalogue.prepare(definition, objects_max, is_ready);
+    Draft draft(definition);
+    Status status = catalogue.prepare(draft, objects_max, is_ready);
     ODB_CHECK(status.is_ok(), status.message());
     return is_ready;
   }
@@ -233,7 +234,8 @@ BOOST_AUTO_TEST_CASE(what_passes_within_a_transaction_is_no_clash_of_a_unique_in
   BOOST_TEST(!prepare(unique, 2));
   step(store, 3, Records().update(101, kPlace, int_value(2)));
   bool is_ready = false;
-  Status refused = catalogue.prepare(unique, 2, is_ready);
+  Draft draft(unique);
+  Status refused = catalogue.prepare(draft, 2, is_ready);
   BOOST_TEST(refused.message().find("objects 100 and 101 have the same value") != std::string::npos);
   step(store, 4, Records().update(101, kPlace, int_value(5)));
   BOOST_TEST(!prepare(unique, 2));
@@ -339,6 +341,19 @@ BOOST_AUTO_TEST_CASE(definitions_that_no_program_of_ours_makes_are_breaches_of_t
         item(some, many_indexes)})
     BOOST_TEST((define(wrong) == Code::kProtocol));
   BOOST_TEST(catalogue.type_count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(two_programs_that_added_to_one_enum_are_told_what_each_lacks) {
+  auto with = [](const std::string& members) {
+    return schema("shop", {{"Item", {{"state", "enum(State," + members + ")", {}}}, {}}});
+  };
+  must_define(with("NEW=8101,SENT=8102"));
+  std::string message = catalogue.define(with("NEW=8101,LOST=8103")).status().message();
+  BOOST_TEST(message.find("This program's State lacks SENT = 2: add that.") != message.npos, message);
+  message = catalogue.define(with("NEW=8101,LOST=8102")).status().message();
+  BOOST_TEST(message.find("On the server SENT = 2, which is LOST here: give it another value.") != message.npos,
+             message);
+  BOOST_TEST((define(with("NEW=8101,LOST=8103,SENT=8102")) == Code::kOk));
 }
 
 BOOST_AUTO_TEST_CASE(an_index_may_have_a_field_twice) {

@@ -168,7 +168,9 @@ void ServerCore::handle(Connection& c, const Frame& frame, Instant now) {
   switch (frame.kind) {
     case MessageKind::kHello: return decoded<Hello>(c, frame, dispatch);
     case MessageKind::kAuth: return decoded<Auth>(c, frame, [&](const Auth& auth) { on(c, auth, now); });
-    case MessageKind::kDefineSchema: return decoded<DefineSchema>(c, frame, dispatch);
+    case MessageKind::kDefineSchema:
+      if (frame.payload.size() > limits::kDefinitionBytesMax) return refuse_definition(c, frame.payload);
+      return decoded<DefineSchema>(c, frame, dispatch);
     case MessageKind::kSubscribe: return decoded<Subscribe>(c, frame, dispatch);
     case MessageKind::kCommitPart: return decoded<CommitPart>(c, frame, dispatch);
     case MessageKind::kCommitEnd: return decoded<CommitEnd>(c, frame, dispatch);
@@ -399,7 +401,8 @@ void ServerCore::finish_group(bool was_persisted) {
   });
   for (Bytes* scratch : {&gathered_, &entries_})
     if (scratch->capacity() > limits::kFrameBytesMax) *scratch = {};  // after something large, small again
-  take_held_definitions();
+  find_due_definitions();
+  take_due_definitions();
   if (!was_persisted) refuse_unkept_answers();
   give_waiting_answers();
 }

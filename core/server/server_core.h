@@ -131,6 +131,8 @@ class ServerCore {
   struct HeldDefinition {
     ConnectionId connection;
     DefineSchema define;
+    std::vector<Draft::Build> builds;
+    bool is_due = false;  // to be taken again
   };
   struct Slice {  // of the commit's records, or of entries_
     size_t begin;
@@ -237,9 +239,12 @@ class ServerCore {
   void answer_behind_commits(Connection& c, std::variant<Flushed, Welcome, SchemaMapping> answer);
   void give_waiting_answers();
   void refuse_unkept_answers();
-  void take(Connection& c, const DefineSchema& define);
-  void hold(Connection& c, const DefineSchema& define);
-  void take_held_definitions();
+  void refuse_definition(Connection& c, BytesView payload);
+  size_t take(Connection& c, const DefineSchema& define);
+  void answer(Connection& c, const DefineSchema& define, const Result<std::vector<TypeId>>& types);
+  void hold(Connection& c, HeldDefinition held);
+  void find_due_definitions();
+  bool take_due_definitions();
   void drop_unwanted_builds();
   void refuse_for_memory();
   void change_fact(const char* name);

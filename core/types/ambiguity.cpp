@@ -9,6 +9,8 @@ namespace {
 
 using Kind = TypeDescriptor::Kind;
 
+constexpr size_t kOpenInStep = 16, kTextBytesInStep = 4, kStepsOfMember = 4;
+
 bool is_int(Kind kind) { return kind == Kind::kInt || (kind >= Kind::kInt8 && kind <= Kind::kUint64); }
 bool is_float(Kind kind) { return kind == Kind::kFloat || kind == Kind::kFloat32; }
 bool is_tuple(Kind kind) { return kind == Kind::kTuple || kind == Kind::kTupleOf; }
@@ -20,19 +22,12 @@ const TypeDescriptor& item_of(const TypeDescriptor& tuple, size_t at) {
   return tuple.kind() == Kind::kTupleOf ? tuple.children().front() : tuple.children()[at];
 }
 
-/// Whether one of the values of a literal or an enum is held by a type that has no parts.
-bool meets_constants(const TypeDescriptor& constants, const TypeDescriptor& other) {
-  if (constants.kind() == Kind::kLiteral) return other.holds(constants.literal());
-  return std::ranges::any_of(constants.members(), [&](const auto& member) { return other.holds(member.value); });
-}
-
 }  // namespace
 
 bool Ambiguity::is_between(Placed a, Placed b) { return ask(&Ambiguity::differ, a, b, false); }
 
 bool Ambiguity::ask(Question question, Placed a, Placed b, bool again) {
-  if (steps_left_ == 0) return true;
-  --steps_left_;
+  if (!effort_.take(1 + open_.size() / kOpenInStep)) return true;
   Scope a_frame, b_frame;
   a = Scope::behind_names(a, a_frame);
   b = Scope::behind_names(b, b_frame);
@@ -67,6 +62,20 @@ bool Ambiguity::meet(const Placed& a, const Placed& b) {
   return left == right || (is_int(left) && is_int(right)) || (is_float(left) && is_float(right));
 }
 
+/// Whether one of the values of a literal or an enum is held by a type that has no parts.
+bool Ambiguity::meets_constants(const TypeDescriptor& constants, const TypeDescriptor& other) {
+  if (constants.kind() == Kind::kLiteral) return other.holds(constants.literal(), effort_);
+  effort_.take(kStepsOfMember * constants.members().size());
+  return std::ranges::any_of(constants.members(),
+                             [&](const auto& member) { return other.holds(member.value, effort_); });
+}
+
+bool Ambiguity::have_other_texts(const TypeDescriptor& a, const TypeDescriptor& b) {
+  std::string text = a.text(), other = b.text();
+  effort_.take((text.size() + other.size()) / kTextBytesInStep);
+  return text != other;
+}
+
 /// Tuples, item by item.
 bool Ambiguity::meet_alike(const Placed& a, const Placed& b) {
   bool is_left_open = a.type->kind() == Kind::kTupleOf, is_right_open = b.type->kind() == Kind::kTupleOf;
@@ -85,7 +94,7 @@ bool Ambiguity::differ(const Placed& a, const Placed& b) {
   if (left == Kind::kObject) return differ_from_object(b);
   if (right == Kind::kObject) return differ_from_object(a);
   if (left == Kind::kEnum || right == Kind::kEnum || has_tag(left))
-    return meet(a, b) && (left != right || a.type->text() != b.type->text());
+    return meet(a, b) && (left != right || have_other_texts(*a.type, *b.type));
   return meet(a, b) && differ_alike(a, b);
 }
 

@@ -13,7 +13,9 @@ namespace odb {
 
 class Ambiguity {
  public:
-  /// In doubt: true. The arms are those of one parsed descriptor.
+  /// When the effort is spent the answer is true.
+  explicit Ambiguity(Effort& effort) : effort_(effort) {}
+  /// REQUIRES: the arms are those of one parsed descriptor.
   bool is_between(Placed a, Placed b);
 
  private:
@@ -23,16 +25,17 @@ class Ambiguity {
   /// Whether some value is held by both.
   bool meet(const Placed& a, const Placed& b);
   bool meet_alike(const Placed& a, const Placed& b);
+  bool meets_constants(const TypeDescriptor& constants, const TypeDescriptor& other);
   /// Whether some such value is read differently.
   bool differ(const Placed& a, const Placed& b);
   bool differ_alike(const Placed& a, const Placed& b);
   bool differ_in_items(const Placed& a, const Placed& b);
+  bool have_other_texts(const TypeDescriptor& a, const TypeDescriptor& b);
   bool differ_from_object(const Placed& type);
   /// The same of what stands behind names, and of the arms of a oneof; `again` of a pair that is being asked about.
   bool ask(Question question, Placed a, Placed b, bool again);
 
-  // Records and forwards that hold one another, in circles of different lengths: work without end for a descriptor made for that.
-  size_t steps_left_ = 100'000;
+  Effort& effort_;
   std::vector<std::pair<const TypeDescriptor*, const TypeDescriptor*>> open_;
 };
 

@@ -6,14 +6,19 @@ namespace odb {
 
 using Kind = TypeDescriptor::Kind;
 
+namespace {
+
+constexpr size_t kStepsOfNode = 3, kCopiedBytesInStep = 256;
+
+}  // namespace
+
 bool Defaults::put(Bytes& out, Placed at) {
-  if (steps_left_ == 0 || levels_ == kLevelsMax || out.size() > limits::kDescriptorBytesMax) {
-    steps_left_ = 0;
-    return false;
-  }
-  --steps_left_;
+  size_t size = out.size();
+  if (!effort_.take(kStepsOfNode) || levels_ == kLevelsMax || size > limits::kDescriptorBytesMax) is_given_up_ = true;
+  if (is_given_up_) return false;
   ++levels_;
   bool is_put = put_kind(out, at);
+  if (out.size() > size) effort_.take((out.size() - size) / kCopiedBytesInStep);
   --levels_;
   return is_put;
 }
@@ -116,34 +121,54 @@ bool Defaults::fill(std::vector<TypeDescriptor::Field>& fields, const Scope* sco
   for (TypeDescriptor::Field& field : fields) {
     if (!fill(field.type, scope)) return false;
     field.default_value = field.given_default;
-    if (field.is_required || !field.given_default.empty()) continue;
-    if (!put(field.default_value, {&field.type, scope})) return false;
+    bool is_made = !field.is_required && field.given_default.empty();
+    if (is_made && !put(field.default_value, {&field.type, scope})) return false;
+    if (field.default_value.size() > bytes_left_) is_given_up_ = true;
+    if (is_given_up_) return false;
+    bytes_left_ -= field.default_value.size();
   }
   return true;
 }
 
-bool TypeDescriptor::has_default() const {
+bool TypeDescriptor::has_default(Effort& effort) const {
   Bytes unused;
-  return Defaults().put(unused, {this, nullptr});
+  return Defaults(effort).put(unused, {this, nullptr});
 }
 
-Bytes TypeDescriptor::default_value() const {
+Bytes TypeDescriptor::default_value(Effort& effort) const {
   Bytes out;
-  if (!Defaults().put(out, {this, nullptr})) out.clear();
+  if (!Defaults(effort).put(out, {this, nullptr})) out.clear();
   return out;
 }
 
-void TypeDescriptor::resolve(const std::function<TypeId(const std::string&)>& number_of) {
-  number(number_of);
-  Defaults().fill(*this);  // an unset reference is among them
+bool TypeDescriptor::has_default() const {
+  Effort effort(limits::kDefinitionStepsMax);
+  return has_default(effort);
 }
 
-void TypeDescriptor::number(const std::function<TypeId(const std::string&)>& number_of) {
-  if (kind_ == Kind::kReference) type_ = number_of(name_);
-  for (TypeDescriptor& child : children_) child.number(number_of);
-  for (Field& field : fields_) field.type.number(number_of);
+Bytes TypeDescriptor::default_value() const {
+  Effort effort(limits::kDefinitionStepsMax);
+  return default_value(effort);
+}
+
+void TypeDescriptor::resolve(const std::function<TypeId(const std::string&)>& number_of, Effort& effort) {
+  if (number(number_of)) Defaults(effort).fill(*this);  // an unset reference is among them
+}
+
+void TypeDescriptor::resolve(const std::function<TypeId(const std::string&)>& number_of) {
+  Effort effort(limits::kDefinitionStepsMax);
+  resolve(number_of, effort);
+}
+
+/// Whether there is a reference in it.
+bool TypeDescriptor::number(const std::function<TypeId(const std::string&)>& number_of) {
+  bool refers = kind_ == Kind::kReference;
+  if (refers) type_ = number_of(name_);
+  for (TypeDescriptor& child : children_) refers |= child.number(number_of);
+  for (Field& field : fields_) refers |= field.type.number(number_of);
   for (Arm& arm : alternative_arms_)
-    for (Field& field : arm.fields) field.type.number(number_of);
+    for (Field& field : arm.fields) refers |= field.type.number(number_of);
+  return refers;
 }
 
 }  // namespace odb

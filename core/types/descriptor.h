@@ -17,6 +17,9 @@
 /// Names hold no '(', ')', ',' or control characters, and but for those of schemas and database types no ':' or '=', so the text
 /// needs no escapes; hex is lower-case. A schema's name may hold dots (core.service), a type's does not: the last dot is the one
 /// between them. At most kDescriptorBytesMax bytes, nested at most kValueDepthMax deep.
+///
+/// What a peer's descriptor can make long takes an Effort, and gives up when that is spent: then it is an error, or the answer is no.
+/// Without one it is limits::kDefinitionStepsMax, so that whatever a server took can be read again anywhere.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +28,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/effort.h"
 #include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/codec/codec.h"
@@ -76,6 +80,7 @@ class TypeDescriptor {
   static TypeDescriptor scalar(Kind kind);
   static TypeDescriptor reference(std::string qualified_type_name);
   static Result<TypeDescriptor> parse(std::string_view text);
+  static Result<TypeDescriptor> parse(std::string_view text, Effort& effort);
 
   TypeDescriptor(const TypeDescriptor&);
   TypeDescriptor(TypeDescriptor&&) noexcept;
@@ -121,19 +126,24 @@ class TypeDescriptor {
   void each_type_name(const std::function<void(const std::string&)>& visit) const;
   /// Fills in catalogue numbers; names without one keep 0.
   void resolve(const std::function<TypeId(const std::string&)>& number_of);
+  void resolve(const std::function<TypeId(const std::string&)>& number_of, Effort& effort);
 
   /// Whether a canonical V value is one that this type holds. References must be resolved. Where arms of a oneof have to be tried in turn
   /// for very long (nested ones that begin alike), the answer is no: a peer may send any type and any value.
   bool holds(BytesView value) const;
+  bool holds(BytesView value, Effort& effort) const;
   /// Whether there is a value for a field that nobody set. datetime, date, time, timedelta, decimal and uuid have none, nor has a record
   /// with a required field, nor what would hold itself for ever; a oneof has that of its first arm that has one.
   bool has_default() const;
+  bool has_default(Effort& effort) const;
   /// That value: 0, "", None, an unset reference, no items; items' defaults; a record of defaults; the first arm, the first member,
   /// the literal. Empty when there is none. References must be resolved: an unresolved one has no canonical value.
   Bytes default_value() const;
+  Bytes default_value(Effort& effort) const;
   /// Whether a definition may change from this to `wider` while values are stored: every value of this is one of `wider` and is read
   /// as the same, fields of records that are not stored have the same defaults. Sure of what it affirms, no more.
   bool widens_to(const TypeDescriptor& wider) const;
+  bool widens_to(const TypeDescriptor& wider, Effort& effort) const;
 
   friend bool operator==(const TypeDescriptor& a, const TypeDescriptor& b) { return a.text() == b.text(); }
 
@@ -144,7 +154,7 @@ class TypeDescriptor {
 
   void append_text(std::string& out) const;
   void sort_values();
-  void number(const std::function<TypeId(const std::string&)>& number_of);
+  bool number(const std::function<TypeId(const std::string&)>& number_of);
 
   Kind kind_;
   TypeId type_;

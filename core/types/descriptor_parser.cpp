@@ -68,15 +68,21 @@ unsigned scalars_of(BytesView value) {
 /// Recursive descent over the grammar in descriptor.h, at most kValueDepthMax deep. Functions give false after they have set problem_.
 class DescriptorParser {
  public:
-  explicit DescriptorParser(std::string_view text) : rest_(text) {}
+  DescriptorParser(std::string_view text, Effort& effort) : rest_(text), effort_(effort) {}
 
   Result<TypeDescriptor> parse_whole() {
     if (rest_.size() > limits::kDescriptorBytesMax)
       return protocol_error("type descriptor of " + std::to_string(rest_.size()) + " bytes; at most " +
                             std::to_string(limits::kDescriptorBytesMax) + " are allowed");
+    effort_.take(rest_.size() / kBytesInStep);
     std::optional<TypeDescriptor> type = parse_type();
     if (type && !rest_.empty()) fail("has more behind its end");
     if (type && problem_.empty()) finish(*type);
+    if (effort_.is_spent())
+      return protocol_error(
+          "type descriptor takes more work to check than the " + std::to_string(limits::kDefinitionStepsMax) +
+          " steps that a definition may take (kDefinitionStepsMax): its types contain each other, or its "
+          "arms begin alike, too often");
     if (!problem_.empty()) return protocol_error("type descriptor " + problem_);
     return std::move(*type);
   }
@@ -102,6 +108,7 @@ class DescriptorParser {
   }
 
   std::optional<TypeDescriptor> parse_type() {
+    if (!effort_.take(kStepsOfNode)) return std::nullopt;
     std::string_view from_here = rest_;
     auto found = std::ranges::find(kKindWords, take_until("(),=:"));
     bool is_composite = rest_.starts_with('(');
@@ -138,26 +145,35 @@ class DescriptorParser {
       case Kind::kAgain: return parse_name(type.name_) && find_binder(type);
       case Kind::kForward:
         if (!parse_name(type.name_) || !need(',')) return false;
-        binders_.push_back(type.name_);
+        open(type.name_);
         if (!parse_child(type)) return false;
-        binders_.pop_back();
+        close();
         return check_forward(type);
       case Kind::kRecord:
         if (!rest_.starts_with(',') && !rest_.starts_with(')') && !parse_name(type.name_)) return false;
-        type.tag_ = record_tag(type.name_);
-        binders_.push_back(type.name_);
+        type.tag_ = open(type.name_);
         if (!parse_fields(type.fields_, eat(','))) return false;
-        binders_.pop_back();
+        close();
         return true;
       case Kind::kAlternative:
         if (!parse_name(type.name_)) return false;
-        type.tag_ = record_tag(type.name_);
-        binders_.push_back(type.name_);
+        type.tag_ = open(type.name_);
         if (!parse_alternative_arms(type)) return false;
-        binders_.pop_back();
+        close();
         return true;
       default: return fail("is not known here");
     }
+  }
+
+  /// What an `again` may refer to from here on. Gives its tag.
+  uint32_t open(const std::string& name) {
+    binders_.push_back(name);
+    return tags_.emplace_back(record_tag(name));
+  }
+
+  void close() {
+    binders_.pop_back();
+    tags_.pop_back();
   }
 
   bool parse_name(std::string& name) {
@@ -224,6 +240,7 @@ class DescriptorParser {
         return false;
       Bytes key;
       append_key(key, member.value);
+      if (!effort_.take(kStepsOfMember)) return false;
       if (!names.insert(member.name).second || !keys.insert(key).second)
         return fail("has enum " + readable(type.name_) + " with two members of one name or value");
       if (type.members_.size() == limits::kFieldsPerTypeMax) return fail("has an enum of too many members");
@@ -262,6 +279,7 @@ class DescriptorParser {
   }
 
   bool check_parts(BytesView value) {
+    if (!effort_.take(1 + value.size() / kBytesInStep)) return false;  // each level steps over all that is in it
     Reader in(value);
     switch (uint8_t head = in.byte()) {
       case kind::kReference:
@@ -277,10 +295,8 @@ class DescriptorParser {
       case kind::kAlternative: {
         uint32_t tag = in.tag();
         if (head == kind::kAlternative) in.arm();
-        auto is_it = [tag](std::string_view name) {
-          return !name.empty() && record_tag(name) == tag;
-        };  // "": any NamedTuple
-        if (std::ranges::any_of(binders_, is_it)) return false;
+        bool is_nameless = tag == record_tag("");  // any NamedTuple
+        if (!is_nameless && std::ranges::find(tags_, tag) != tags_.end()) return false;
         while (in.byte() != mark::kEnd)
           if (!check_parts(in.value())) return false;
         return true;
@@ -320,7 +336,7 @@ class DescriptorParser {
 
   void finish(TypeDescriptor& type) {
     if (!check_tree(type, nullptr)) return;
-    Defaults defaults;
+    Defaults defaults(effort_, limits::kDescriptorDefaultsBytesMax);
     bool is_filled = defaults.fill(type);
     if (defaults.is_given_up()) {
       fail("has defaults that are too large");
@@ -408,7 +424,7 @@ class DescriptorParser {
       }
     for (size_t i = 0; i < holders.size(); ++i)
       for (size_t j = 0; j < i; ++j) {
-        if (Ambiguity().is_between({holders[j], scope}, {holders[i], scope}))
+        if (Ambiguity(effort_).is_between({holders[j], scope}, {holders[i], scope}))
           return fail(
               "has arms " + readable(holders[j]->shown()) + " and " + readable(holders[i]->shown()) +
               ", which can be stored alike and be read as different values: nobody could tell which one was meant");
@@ -422,7 +438,7 @@ class DescriptorParser {
     auto are_held = [&](const std::vector<TypeDescriptor::Field>& fields) {
       return std::ranges::all_of(fields, [&](const TypeDescriptor::Field& field) {
         if (!check_given_defaults(field.type, inner)) return false;
-        return field.given_default.empty() || Matcher(field.given_default).matches({&field.type, inner}) ||
+        return field.given_default.empty() || Matcher::matches(field.given_default, {&field.type, inner}, effort_) ||
                fail("has a default of field " + readable(field.name) + " that its type does not hold");
       });
     };
@@ -437,8 +453,19 @@ class DescriptorParser {
   std::string problem_;
   int depth_ = 0;
   std::vector<std::string> binders_;
+  std::vector<uint32_t> tags_;  // of these
+  Effort& effort_;
+  // As measured beside a step of a Matcher, with what is done to a type later: numbered, compared, shown to clients.
+  static constexpr size_t kStepsOfNode = 16, kStepsOfMember = 16, kBytesInStep = 8;
 };
 
-Result<TypeDescriptor> TypeDescriptor::parse(std::string_view text) { return DescriptorParser(text).parse_whole(); }
+Result<TypeDescriptor> TypeDescriptor::parse(std::string_view text, Effort& effort) {
+  return DescriptorParser(text, effort).parse_whole();
+}
+
+Result<TypeDescriptor> TypeDescriptor::parse(std::string_view text) {
+  Effort effort(limits::kDefinitionStepsMax);
+  return parse(text, effort);
+}
 
 }  // namespace odb

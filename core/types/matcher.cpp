@@ -207,6 +207,8 @@ bool Matcher::match_fields(const std::vector<TypeDescriptor::Field>& fields, con
     const char* start = in_.position();
     if (!match({&field.type, scope})) return false;
     BytesView value(start, static_cast<size_t>(in_.position() - start));
+    steps_left_ -=
+        std::min(steps_left_, value.size() / kComparedBytesInStep);  // again by every arm that fails behind it
     is_last_needed = field.is_required || value != field.default_value;
     int order = field.is_required ? 1 : is_last_needed ? compare_values(value, field.default_value) : 0;
     if (order < 0 && mark != mark::kLess) return false;
@@ -220,6 +222,11 @@ bool Matcher::match_fields(const std::vector<TypeDescriptor::Field>& fields, con
 }
 
 bool TypeDescriptor::holds(BytesView value) const {
+  Effort effort(SIZE_MAX);
+  return holds(value, effort);
+}
+
+bool TypeDescriptor::holds(BytesView value, Effort& effort) const {
   if (value.empty()) return false;
   auto head = static_cast<uint8_t>(value.front());
   switch (kind_) {  // what the first byte tells: most fields of most types
@@ -234,7 +241,7 @@ bool TypeDescriptor::holds(BytesView value) const {
                               [&](const auto& arm) { return arm.kind_ < Kind::kDatetime && arm.holds(value); }))
         return true;
       [[fallthrough]];
-    default: return Matcher(value).matches({this, nullptr});
+    default: return Matcher::matches(value, {this, nullptr}, effort);
   }
 }
 

@@ -33,6 +33,7 @@ class Shower {
   void add_fields(const std::vector<TypeDescriptor::Field>& fields) {
     out_ += "(";
     for (const TypeDescriptor::Field& field : fields) {
+      if (out_.size() > kShownTypeBytesMax) return;
       if (&field != &fields.front()) out_ += ", ";
       out_ += field.name + ": ";
       add(field.type, false);
@@ -94,6 +95,7 @@ class Shower {
         if (!is_in_full_) break;
         out_ += " (";
         for (const TypeDescriptor::Member& member : type.members()) {
+          if (out_.size() > kShownTypeBytesMax) return;
           if (&member != &type.members().front()) out_ += ", ";
           out_ += member.name + " = " + odb::show(decode(member.value, Mode::kValue).value());
         }

@@ -1,6 +1,5 @@
 /// Which definitions may follow one another while values are stored.
 #include <algorithm>
-#include <set>
 #include <span>
 
 #include "core/types/matcher.h"
@@ -42,6 +41,7 @@ bool begin_alike(Kind a, Kind b) {
 
 class Widening {
  public:
+  explicit Widening(Effort& effort) : effort_(effort) {}
   bool widens(Placed narrow, Placed wide);
 
  private:
@@ -53,8 +53,10 @@ class Widening {
   bool fields_widen(const Fields& narrow, const Scope* narrow_scope, const Fields& wide, const Scope* wide_scope);
   bool is_plain(Placed at);
 
-  // Arms against arms at every level, and through every `again`: work without end for a descriptor made for that.
-  size_t steps_left_ = 200'000;
+  Effort&
+      effort_;  // arms against arms at every level, and through every `again`: work without end for a descriptor made for that
+  static constexpr size_t kStepsOfPair = 4, kPassedByInStep = 16, kPairsInStep = 16, kComparedBytesInStep = 64,
+                          kTextBytesInStep = 4;
   // Recursive types whose circles differ in length meet again after the product of those lengths: a long way down the stack.
   static constexpr size_t kPairsOpenMax = 4 * limits::kValueDepthMax;
   /// Pairs of records, alternatives and forwards that are being compared: where they meet again, they agree if all else does.
@@ -63,8 +65,7 @@ class Widening {
 
 /// Whether values read the same whatever type they are read by: no enum, record or Alternative is made of their bytes.
 bool Widening::is_plain(Placed at) {
-  if (steps_left_ == 0) return false;
-  --steps_left_;
+  if (!effort_.take(1)) return false;
   switch (at.type->kind()) {
     case Kind::kEnum:
     case Kind::kRecord:
@@ -79,8 +80,7 @@ bool Widening::is_plain(Placed at) {
 }
 
 bool Widening::widens(Placed narrow, Placed wide) {
-  if (steps_left_ == 0) return false;
-  --steps_left_;
+  if (!effort_.take(kStepsOfPair + open_.size() / kPairsInStep)) return false;
   Scope narrow_frame, wide_frame;
   narrow = Scope::behind_names(narrow, narrow_frame);
   wide = Scope::behind_names(wide, wide_frame);
@@ -108,16 +108,19 @@ bool Widening::has_first_arms_of(const TypeDescriptor& wide, const TypeDescripto
   if (wide.kind() != Kind::kOneOf || wide.arms().size() < narrow.arms().size()) return false;
   return std::ranges::equal(narrow.arms(), std::span(wide.arms()).first(narrow.arms().size()),
                             [this](const TypeDescriptor& a, const TypeDescriptor& b) {
-                              std::string text = a.text();
-                              steps_left_ -= std::min(steps_left_, text.size() / 8);
-                              return text.find("again(") == text.npos && text == b.text();
+                              std::string text = a.text(), other = b.text();
+                              effort_.take((text.size() + other.size()) / kTextBytesInStep);
+                              return text.find("again(") == text.npos && text == other;
                             });
 }
 
 /// Some arm holds what is held now, and no other one takes it and makes something else of it.
 bool Widening::widens_to_oneof(Placed narrow, Placed wide) {
-  bool is_found = false;
+  bool is_literal = narrow.type->kind() == Kind::kLiteral;
+  bool is_found = is_literal && wide.type->literal_arm_of(narrow.type->literal()) != nullptr;
+  effort_.take(wide.type->arms().size() / kPassedByInStep);
   for (const TypeDescriptor& arm : wide.type->arms()) {
+    if (is_literal && arm.kind() == Kind::kLiteral) continue;  // of hundreds with hundreds: they were searched
     Placed placed{&arm, wide.scope};
     if (widens(narrow, placed)) {
       is_found = true;
@@ -159,13 +162,11 @@ bool Widening::widens_alike(Placed narrow, Placed wide) {
     case Kind::kSetOf:
     case Kind::kDictOf:
     case Kind::kTuple: return items_widen();
-    case Kind::kEnum: {
-      std::set<std::pair<BytesView, BytesView>> known;
-      for (const TypeDescriptor::Member& member : to.members()) known.emplace(member.name, member.value);
+    case Kind::kEnum:
       return from.name() == to.name() && std::ranges::all_of(from.members(), [&](const auto& member) {
-               return known.contains({member.name, member.value});
+               const TypeDescriptor::Member* known = effort_.take(kStepsOfPair) ? to.member_of(member.value) : nullptr;
+               return known != nullptr && known->name == member.name && known->value == member.value;
              });
-    }
     case Kind::kRecord: {
       Scope in_from{&from, narrow.scope}, in_to{&to, wide.scope};
       return from.name() == to.name() && fields_widen(from.fields(), &in_from, to.fields(), &in_to);
@@ -192,20 +193,31 @@ bool Widening::fields_widen(const Fields& narrow, const Scope* narrow_scope, con
       if (wide[i].is_required) return false;
       continue;
     }
+    effort_.take(narrow[i].default_value.size() / kComparedBytesInStep);
     bool is_same = narrow[i].name == wide[i].name && narrow[i].default_value == wide[i].default_value;
     if (!is_same || !widens({&narrow[i].type, narrow_scope}, {&wide[i].type, wide_scope})) return false;
   }
   return true;
 }
 
+constexpr size_t kCopiedBytesInStep = 4;
+
 }  // namespace
 
 bool TypeDescriptor::widens_to(const TypeDescriptor& wider) const {
-  if (text() == wider.text()) return true;
+  Effort effort(limits::kDefinitionStepsMax);
+  return widens_to(wider, effort);
+}
+
+bool TypeDescriptor::widens_to(const TypeDescriptor& wider, Effort& effort) const {
+  std::string ours = text(), theirs = wider.text();
+  if (ours == theirs) return true;
+  if (!effort.take((ours.size() + theirs.size()) / kCopiedBytesInStep))
+    return false;  // both are copied, with the defaults in them
   // Defaults are compared, and unset references are among them: no matter on whose side numbers are known.
   TypeDescriptor narrow = *this, wide = wider;
-  for (TypeDescriptor* type : {&narrow, &wide}) type->resolve([](const std::string&) { return TypeId{0}; });
-  return Widening().widens({&narrow, nullptr}, {&wide, nullptr});
+  for (TypeDescriptor* type : {&narrow, &wide}) type->resolve([](const std::string&) { return TypeId{0}; }, effort);
+  return Widening(effort).widens({&narrow, nullptr}, {&wide, nullptr}) && !effort.is_spent();
 }
 
 }  // namespace odb

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from object_database import _core
 from object_database.errors import StoreError, StoreInUseError, StoreMovedError
-from object_database.persistence import Group, Persistence, SqlitePersistence
+from object_database.persistence import Group, Persistence, SqlitePersistence, State
 from object_database.store_options import store_of
 from object_database.store_readers import Content, SqliteReader, StoreReader, reader_of
 from object_database.util_progress import Progress
@@ -191,18 +191,23 @@ def restore(options: argparse.Namespace) -> int:
     return 0
 
 
-def fill(store: Persistence, content: Content, rows: Sequence[Row], overwrite: bool) -> None:
-    """Make this the whole content of a store, under a new history (D12), at once or not at all.
-
-    Identities and transaction ids of both, the old content and the new one, stay reserved.
-    """
+def open_for_tool(store: Persistence) -> State:
+    """Open a store to change it. A tool takes it from no server, as a server with --take-over would."""
     try:
-        state = store.open()
+        return store.open()
     except StoreInUseError as error:
         raise StoreError(
             f"{reader_of(store).where} belongs to a server that runs on {error.host}, process {error.pid}, since "
             f"{error.since}: stop it first"
         ) from error
+
+
+def fill(store: Persistence, content: Content, rows: Sequence[Row], overwrite: bool) -> None:
+    """Make this the whole content of a store, under a new history (D12), at once or not at all.
+
+    Identities and transaction ids of both, the old content and the new one, stay reserved.
+    """
+    state = open_for_tool(store)
     try:
         if (state.object_count or state.last_tid) and not overwrite:
             raise StoreError(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 
 from object_database import Schema, _core, connect
-from object_database.cli.copying import load_into_core
+from object_database.cli.copying import load_into_core, open_for_tool
 from object_database.errors import StoreError
 from object_database.frontends.database_server import token_of
 from object_database.persistence import Group, State
@@ -104,7 +104,7 @@ def drop(options: argparse.Namespace) -> int:
     with reader_of(store_of(options, makes_directory=False)):
         pass  # raises where there is no store: opening one would make it
     kind = "field" if options.field else "index" if options.index else "any"
-    state = store.open()
+    state = open_for_tool(store)
     try:
         catalogue = state.facts.get("catalogue", b"")
         dropped, number, field, is_index = _core.catalogue_without(catalogue, options.name, kind)

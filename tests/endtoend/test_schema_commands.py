@@ -153,3 +153,10 @@ def test_a_type_is_dropped_with_its_objects(tmp_path: Path) -> None:
             with db.view():
                 assert len(Order.lookupAll(number="a")) == 1
     done(*store, "check")
+
+
+def test_a_store_that_a_server_has_is_left_alone_and_no_option_is_named_that_there_is_not(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with InMemServer(kvstore=SqlitePersistence(tmp_path / "objects.sqlite"), auth_token="t"):
+        said = refused("--data-dir", tmp_path, "schema", "drop", "shop.Order.note", "--yes")
+    assert re.search(r"belongs to a server that runs on \S+, process \d+, since .*: stop it first$", said.strip())
