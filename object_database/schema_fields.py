@@ -30,7 +30,7 @@ class Index:
 
     Args:    names: names of fields of the same type, in the order of the index.
              unique: no two objects may have the same values (D15); those with a None among them may.
-    Raises:  SchemaError: no name was given, one twice, or something that is no name.
+    Raises:  SchemaError: no name was given, or something that is no name.
     """
 
     def __init__(self, *names: str, unique: bool = False):
@@ -39,8 +39,6 @@ class Index:
         for name in names:
             if not isinstance(name, str):
                 raise SchemaError(f"an Index takes names of fields: Index('state', 'number'), and not {name!r}")
-            if names.count(name) > 1:
-                raise SchemaError(f"an Index has each field once, and this one has {name!r} {names.count(name)} times")
         self.names = names
         self.unique = unique
 
