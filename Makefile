@@ -187,8 +187,8 @@ test-asan-python: .venv-asan/installed
 	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	  .venv-asan/bin/python -m pytest -q -s -o timeout=300 $(if $(ASAN_MARKERS),-m '$(ASAN_MARKERS)') --ignore=tests/typing $(TESTS) $(ARGS)
 
-# Values and types know no threads, and their random tests take minutes here.
-TSAN_SKIPS := --run_test=!codec:!composite:!record:!kinds:!descriptor:!definition
+# Values, types and definitions know no threads, and their tests take minutes here.
+TSAN_SKIPS := --run_test=!codec:!composite:!record:!kinds:!descriptor:!definition:!definition_limits
 
 # gcc's ThreadSanitizer cannot place its shadow where addresses are fully random, hence setarch -R where it is allowed.
 test-tsan: export TSAN_OPTIONS := halt_on_error=1 second_deadlock_stack=1
