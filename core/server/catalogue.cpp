@@ -152,8 +152,7 @@ Status Catalogue::prepare(const SchemaDefinition& definition, size_t objects_max
       objects_max -= objects;
     }
     build->is_wanted = true;
-    if (auto clash = build->clash(store_.published().step))
-      status = clash_refusal(table, index, clash->first, clash->second);
+    if (auto clash = build->clash()) status = clash_refusal(table, index, clash->first, clash->second);
     is_ready = is_ready && build->is_whole();
     return status.is_ok();
   });
@@ -180,7 +179,7 @@ Status Catalogue::check_clash(const Table& table, const TypeDefinition& type, co
   auto parts = known_parts(table.layout(), type, index);
   IndexBuild* build = parts ? store_.find_build(table, *parts, true) : nullptr;
   bool is_made = build != nullptr && build->is_whole();
-  auto clash = is_made ? build->clash(store_.published().step) : find_clash(table, type, index);
+  auto clash = is_made ? build->clash() : find_clash(table, type, index);
   return clash ? clash_refusal(table, index, clash->first, clash->second) : Status::ok();
 }
 
