@@ -16,7 +16,7 @@ bool RecordReader::next(Record& record) {
   uint8_t op = in_.byte();
   uint64_t type = in_.varint();
   int64_t object = in_.integer();
-  if (op < 1 || op > 4 || type == 0 || type > INT32_MAX || object <= 0) in_.fail();
+  if (op < 1 || op > 4 || type == 0 || type > INT32_MAX || object <= 0 || object > limits::kIdentityMax) in_.fail();
   record.op = static_cast<Op>(op);
   record.type = TypeId{static_cast<uint32_t>(type)};
   record.object = ObjectId{object};

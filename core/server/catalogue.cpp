@@ -155,8 +155,7 @@ Status Catalogue::prepare(Draft& draft, size_t objects_max, bool& is_ready) {
       objects_max -= objects;
     }
     build->is_wanted = true;
-    if (auto clash = build->clash(store_.published().step))
-      status = clash_refusal(table, index, clash->first, clash->second);
+    if (auto clash = build->clash()) status = clash_refusal(table, index, clash->first, clash->second);
     is_ready = is_ready && build->is_whole();
     return status.is_ok();
   });
@@ -176,7 +175,7 @@ bool Catalogue::are_decided(std::span<const Draft::Build> builds) const {
   for (const Draft::Build& wanted : builds) {
     const Table* table = store_.table(wanted.type);
     IndexBuild* build = table ? store_.find_build(*table, wanted.parts, wanted.is_unique) : nullptr;
-    if (build != nullptr && build->clash(store_.published().step)) return true;
+    if (build != nullptr && build->clash()) return true;
     are_whole = are_whole && (build == nullptr || build->is_whole());
   }
   return are_whole;
@@ -194,7 +193,7 @@ Status Catalogue::check_clash(Draft& draft, const Table& table, const Draft::Typ
   auto parts = known_parts(draft, table.layout(), type, index);
   IndexBuild* build = parts ? store_.find_build(table, *parts, true) : nullptr;
   if (build != nullptr && build->is_whole()) {
-    auto clash = build->clash(store_.published().step);
+    auto clash = build->clash();
     return clash ? clash_refusal(table, index, clash->first, clash->second) : Status::ok();
   }
   std::vector<FieldId> stored;

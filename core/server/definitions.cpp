@@ -125,8 +125,7 @@ bool ServerCore::work() {
     bool is_one_whole = store_.fill(options_.backfill_objects);
     if (store_.bytes() > options_.memory_bytes_max) refuse_for_memory();
     bool has_clash = false;
-    Step now = store_.published().step;
-    store_.each_build([&](IndexBuild& build) { has_clash = has_clash || build.clash(now).has_value(); });
+    store_.each_build([&](IndexBuild& build) { has_clash = has_clash || build.clash().has_value(); });
     if (is_one_whole || has_clash) find_due_definitions();
   }
   bool has_more = take_due_definitions();

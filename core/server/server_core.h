@@ -268,7 +268,7 @@ class ServerCore {
   TransactionId last_tid() const { return engine_.last_tid(); }
 
   const ServerOptions options_;
-  Store store_;
+  Store store_{Store::Readers::kNone};
   Catalogue catalogue_;
   CommitEngine engine_;
   std::map<ConnectionId, std::unique_ptr<Connection>> connections_;

@@ -1,8 +1,11 @@
 /// What is covered of a type that is not complete here (D20), versioned by step: index keys, and objects that are not
 /// there. An object that is there is covered by being there, so nothing has to be kept for it.
 ///
-///   'k' varint:index key bytes -> from which step on lookups of this key see everything
-///   'o' object                 -> from which step on its absence is known: it does not exist
+///   'k' varint:index key bytes -> the step from which on lookups of this key see everything
+///   'o' object                 -> the step from which on its absence is known: it does not exist
+///
+/// They are keys of a KeyIndex, and its members are steps instead of identities: of what is forgotten the step from which
+/// it is no longer covered is there as well. A reader goes by the last one that is not behind his own.
 ///
 /// Deleted objects are remembered for a while only (limits::kDeletedRememberedMax of a type): identities never come
 /// back, and a client that covers a queue by an index key would remember for ever what it has long worked off.
@@ -29,14 +32,15 @@ class Coverage {
   void add_object(ObjectId object, Step step, Limbo& limbo);
   /// A covered object was deleted in this step. Gives the one that is forgotten for it, which the caller expires.
   std::optional<ObjectId> add_deleted(ObjectId object, Step step, Limbo& limbo);
+  /// To be called for an object that was forgotten, once every view is at a step >= floor: makes room.
+  void expire(ObjectId object, Step floor, Limbo& limbo);
 
   size_t bytes() const { return entries_.bytes(); }
   bool is_empty() const { return entries_.key_count() == 0; }
-  KeyIndex& entries() { return entries_; }
-  static Bytes entry_of(ObjectId object);
 
  private:
-  static void put_entry(Bytes& out, IndexId index, BytesView key);
+  bool has(BytesView entry, Step step) const;
+  void turn(BytesView entry, Step step, bool is_covered, Limbo& limbo);
 
   KeyIndex entries_;
   std::deque<ObjectId> deleted_;  // writer only

@@ -26,19 +26,19 @@ bool IndexBuild::has_none(const Row& row) const {
       parts_, [&](const Part& part) { return static_cast<uint8_t>(value_of(part, row).front()) == kind::kNone; });
 }
 
-void IndexBuild::insert(const Row& row, BytesView key, ObjectId object, Step step, Limbo& limbo) {
+void IndexBuild::insert(const Row& row, BytesView key, ObjectId object) {
   if (is_unique_ && !has_none(row)) {
     bool is_taken = false;
-    index_->for_each(key, step, [&](ObjectId) { return !(is_taken = true); });
+    index_->for_each(key, kLatest, [&](ObjectId) { return !(is_taken = true); });
     if (is_taken) suspects_.emplace_back(key);
   }
-  index_->insert(key, object, step, limbo);
+  index_->insert_settled(key, object, at_once_);
 }
 
-std::optional<std::pair<ObjectId, ObjectId>> IndexBuild::clash(Step now) {
+std::optional<std::pair<ObjectId, ObjectId>> IndexBuild::clash() {
   while (!suspects_.empty()) {
     std::vector<ObjectId> holders;
-    index_->for_each(suspects_.back(), now, [&](ObjectId object) {
+    index_->for_each(suspects_.back(), kLatest, [&](ObjectId object) {
       holders.push_back(object);
       return holders.size() < 2;
     });

@@ -5,7 +5,7 @@
 ///
 ///   objects   1  2  3  5 | 8  9  12        next = 8: a write to 5 moves its entry, a write to 9 changes nothing here
 ///
-/// No reader knows of it. Store::define() makes it an index of the type as soon as a layout asks for it.
+/// No reader knows of it, so it holds what is so now, and no steps. Store::define() makes it an index of the type as soon as a layout asks for it.
 /// Thread safety: none; it belongs to the store's writer.
 #pragma once
 
@@ -44,9 +44,9 @@ class IndexBuild {
   const KeyIndex& index() const { return *index_; }
   void append_key(Bytes& out, const Row& row) const;
 
-  /// D15: two objects that have one key now, with none of its values None. REQUIRES: no step is begun, and `now` is the
-  /// last one. O(keys that were given to a second object since the last call).
-  std::optional<std::pair<ObjectId, ObjectId>> clash(Step now);
+  /// D15: two objects that have one key now, with none of its values None. REQUIRES: no step is begun.
+  /// O(keys that were given to a second object since the last call).
+  std::optional<std::pair<ObjectId, ObjectId>> clash();
 
   bool is_wanted = true;  ///< the maker's mark: somebody still waits for it
 
@@ -55,11 +55,13 @@ class IndexBuild {
 
   static BytesView value_of(const Part& part, const Row& row);
   bool has_none(const Row& row) const;
-  void insert(const Row& row, BytesView key, ObjectId object, Step step, Limbo& limbo);
+  void insert(const Row& row, BytesView key, ObjectId object);
+  void erase(BytesView key, ObjectId object) { index_->erase(key, object, at_once_); }
 
   const Parts parts_;
   const bool is_unique_;
   std::unique_ptr<KeyIndex> index_ = std::make_unique<KeyIndex>();
+  Limbo at_once_{true};
   ObjectId next_;
   size_t taken_ = 0;  // objects that were taken in
   bool is_whole_ = false;

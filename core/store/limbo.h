@@ -17,6 +17,8 @@ class Limbo {
   using Free = void (*)(void*);
 
   Limbo() = default;
+  /// With `is_at_once` nothing waits: for memory that no reader can stand on.
+  explicit Limbo(bool is_at_once) : is_at_once_(is_at_once) {}
   Limbo(const Limbo&) = delete;
   Limbo& operator=(const Limbo&) = delete;
   ~Limbo() { free_below(kNever); }
@@ -25,6 +27,7 @@ class Limbo {
   void start_bucket(Step last_reachable) { last_reachable_ = last_reachable; }
 
   void add(void* memory, Free free) {
+    if (is_at_once_) return free(memory);
     if (buckets_.empty() || buckets_.back().last_reachable != last_reachable_)
       buckets_.push_back({last_reachable_, {}});
     buckets_.back().items.push_back({memory, free});
@@ -45,6 +48,7 @@ class Limbo {
     Step last_reachable;
     std::vector<std::pair<void*, Free>> items;
   };
+  const bool is_at_once_ = false;
   std::deque<Bucket> buckets_;
   Step last_reachable_;
 };

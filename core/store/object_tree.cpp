@@ -14,14 +14,6 @@ ObjectTree::~ObjectTree() {
   });
 }
 
-void ObjectTree::free_nodes(Node* node) {
-  for (auto& child : node->children) {
-    void* below = child.load(std::memory_order_relaxed);
-    if (node->height > 0 && below != nullptr) free_nodes(static_cast<Node*>(below));
-  }
-  delete node;
-}
-
 std::atomic<void*>& ObjectTree::slot(ObjectId object) {
   ODB_CHECK(object.value > 0, object.value);
   auto key = static_cast<uint64_t>(object.value);

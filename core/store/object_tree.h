@@ -70,13 +70,7 @@ class ObjectTree {
   template <class F>
   void take_all(F&& f) {
     Node* root = root_.exchange(nullptr, std::memory_order_relaxed);
-    if (root == nullptr) return;
-    auto give = [&f](ObjectId object, Row* row) {
-      f(object, row);
-      return true;
-    };
-    visit(*root, 0, 0, give);
-    free_nodes(root);
+    if (root != nullptr) give_all(root, 0, f);
     node_count_ = 0;
   }
   /// Writer: forgets an object; its rows are the caller's, emptied nodes go to limbo.
@@ -115,7 +109,21 @@ class ObjectTree {
     return new Node(height);
   }
   static void free_node(void* node) { delete static_cast<Node*>(node); }
-  static void free_nodes(Node* node);
+  /// Frees a node as soon as its rows are given: the tree they go to can have its memory.
+  template <class F>
+  static void give_all(Node* node, uint64_t prefix, F& f) {
+    uint64_t span = uint64_t{1} << (6 * node->height);
+    for (uint64_t i = 0; i < 64; ++i) {
+      void* child = node->children[i].load(std::memory_order_relaxed);
+      if (child == nullptr) continue;
+      if (node->height == 0) {
+        f(ObjectId{static_cast<int64_t>(prefix + i)}, static_cast<Row*>(child));
+      } else {
+        give_all(static_cast<Node*>(child), prefix + i * span, f);
+      }
+    }
+    delete node;
+  }
 
   std::atomic<Node*> root_{nullptr};
   size_t node_count_ = 0;  // writer only

@@ -12,8 +12,8 @@ Row* Row::make(Step step, size_t field_count, size_t values_bytes) {
   ODB_CHECK(values_bytes <= UINT32_MAX, values_bytes);
   bool is_wide = values_bytes > UINT16_MAX;
   size_t size = sizeof(Row) + field_count * (is_wide ? 4 : 2) + values_bytes;
-  return new (::operator new(size))
-      Row{step, nullptr, static_cast<uint32_t>(values_bytes), static_cast<uint16_t>(field_count), is_wide, false};
+  return new (::operator new(size)) Row{
+      step, nullptr, static_cast<uint32_t>(values_bytes), static_cast<uint16_t>(field_count), is_wide, false, false};
 }
 
 void Row::put(size_t index, BytesView value, uint32_t& end) {

@@ -21,8 +21,10 @@ struct Row {
   std::atomic<Row*> older;
   uint32_t values_bytes;
   uint16_t field_count;
-  bool is_wide;
-  bool is_tombstone;
+  bool is_wide : 1;
+  bool is_tombstone : 1;
+  /// Its index keys are not those of the row before it, and have to be settled (core/store/key_index.h).
+  bool changes_keys : 1;
 
   /// The V value of a field; empty when absent, also for fields that were added after this row was written.
   BytesView value(FieldId field) const {

@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(absent_fields_and_fields_added_later_have_no_bytes) {
 BOOST_AUTO_TEST_CASE(a_row_without_fields_and_a_tombstone_are_different_things) {
   RowPointer empty = row_of({}), tombstone(Row::tombstone(Step{3}));
   BOOST_TEST(!empty->is_tombstone);
-  BOOST_TEST(tombstone->is_tombstone);
+  BOOST_TEST(bool{tombstone->is_tombstone});
   BOOST_TEST(empty->value(FieldId{0}).empty());
   BOOST_TEST(tombstone->value(FieldId{0}).empty());
 }
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(an_int_and_a_short_str_take_40_bytes) {
 BOOST_AUTO_TEST_CASE(offsets_become_wide_exactly_where_16_bits_end) {
   for (size_t size : {65534u, 65535u, 65536u, 65537u}) {
     RowPointer row = row_of({Bytes(size - 1, 'x'), Bytes(1, 'y'), Bytes()});
-    BOOST_TEST(row->is_wide == (size > 65535), size);
+    BOOST_TEST(bool{row->is_wide} == (size > 65535), size);
     BOOST_TEST(row->value(FieldId{0}).size() == size - 1);
     BOOST_TEST(row->value(FieldId{1}) == "y");
     BOOST_TEST(row->value(FieldId{2}).empty());
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(merging_replaces_what_changed_and_leaves_a_gap_absent) {
 BOOST_AUTO_TEST_CASE(merging_crosses_the_border_between_narrow_and_wide_both_ways) {
   RowPointer narrow = row_of({int_value(1), str_value("a"), int_value(3)});
   RowPointer wide = merged(*narrow, {{1, Bytes(70'000, 'b')}});
-  BOOST_TEST(wide->is_wide);
+  BOOST_TEST(bool{wide->is_wide});
   BOOST_TEST(wide->value(FieldId{2}) == int_value(3));
   RowPointer again = merged(*wide, {{1, str_value("c")}});
   BOOST_TEST(!again->is_wide);

@@ -16,6 +16,7 @@ constexpr size_t kScratchBytesKept = 1 << 20;
 // ---- pins
 
 Version Store::open() {
+  ODB_CHECK(has_readers_);
   std::lock_guard lock(mutex_);
   if (pins_.empty() || pins_.back().version.step != published_.step) {
     pins_.push_back({published_, 1});
@@ -26,6 +27,7 @@ Version Store::open() {
 }
 
 Result<Version> Store::open_at(TransactionId tid) {
+  ODB_CHECK(has_readers_);
   std::lock_guard lock(mutex_);
   if (tid >= published_.tid) {
     if (pins_.empty() || pins_.back().version.step != published_.step) pins_.push_back({published_, 0});
@@ -110,13 +112,14 @@ void Store::fill_new_indexes(Table& table, TypeLayout layout) {
       --build_count_;
     }
   }
+  for (size_t i : unfilled) table.indexes_[i]->start_at(making_, limbo_);
   table.extend(std::move(layout), making_, published().tid);
   if (!unfilled.empty()) {
     table.for_each(making_, [&](ObjectId object, const Row& row) {
       for (size_t i : unfilled) {
         key_after_.clear();
         table.append_index_key(key_after_, IndexId{static_cast<uint32_t>(i)}, row);
-        table.indexes_[i]->insert(key_after_, object, making_, limbo_);
+        table.indexes_[i]->insert_settled(key_after_, object, at_once_);
       }
       return true;
     });
@@ -156,11 +159,9 @@ bool Store::fill(size_t objects_max) {
 
 bool Store::fill(IndexBuild& build, Table& table, size_t objects_max) {
   ODB_CHECK(making_ == Step{0}, making_.value);
-  Step now = published().step;
-  limbo_.start_bucket(now);
   size_t objects = 0, bytes = 0, counted = build.index().bytes();
   if (build.taken_ > 0)  // room for as many keys as there will be if it goes on like this: bit by bit it takes longer
-    build.index_->reserve(build.index().key_count() * table.object_count() / build.taken_, limbo_);
+    build.index_->reserve(build.index().key_count() * table.object_count() / build.taken_, build.at_once_);
   build.is_whole_ = true;
   table.tree_.for_each_from(build.next_, [&](ObjectId object, const Row* row) {
     if (objects == objects_max || bytes >= limits::kBackfillBytes) {
@@ -172,7 +173,7 @@ bool Store::fill(IndexBuild& build, Table& table, size_t objects_max) {
     key_after_.clear();
     build.append_key(key_after_, *row);
     bytes += key_after_.size();
-    build.insert(*row, key_after_, object, now, limbo_);
+    build.insert(*row, key_after_, object);
     return true;
   });
   build.taken_ += objects;
@@ -186,15 +187,10 @@ void Store::drop_builds() {
     std::erase_if(table->builds_, [&](const auto& build) {
       if (build->is_wanted) return false;
       bytes_ -= build->index().bytes();
-      forget_stale_entries(build->index());
       --build_count_;
       return true;
     });
   }
-}
-
-void Store::forget_stale_entries(const KeyIndex& index) {
-  std::erase_if(stale_entries_, [&index](const StaleEntry& stale) { return stale.index == &index; });
 }
 
 void Store::record_changes(ChangeSet* changes) {
@@ -277,7 +273,7 @@ void Store::link(Table& table, ObjectId object, const Row* before, Row* after) {
     touched_.push_back(&table);
   }
   size_t counted = table.structure_bytes() + Row::live_bytes(before);
-  update_indexes(table, object, before, after);
+  after->changes_keys = update_indexes(table, object, before, after);
   table.object_count_ += (after->is_tombstone ? 0 : 1) - (before == nullptr ? 0 : 1);
   link_row(table, object, after);
   bytes_ += table.structure_bytes() + Row::live_bytes(after) - counted;
@@ -288,30 +284,58 @@ void Store::link_row(Table& table, ObjectId object, Row* after) {
   if (head != nullptr && head->step == making_) {  // written twice in one step: only the last one is history
     after->older.store(head->older.load(std::memory_order_relaxed), std::memory_order_relaxed);
     table.tree_.replace(object, after);
+    if (after->is_tombstone || (after->changes_keys && !head->changes_keys)) add_stale(table, object);
+    after->changes_keys |= head->changes_keys;
     limbo_.add(head, Row::destroy);
-    if (after->is_tombstone) stale_rows_.push_back({making_, &table, object});
     return;
   }
   ODB_CHECK(head == nullptr || head->step < making_);  // V4
   table.tree_.push(object, after);
-  if (head != nullptr || after->is_tombstone) stale_rows_.push_back({making_, &table, object});
+  if (head != nullptr || after->is_tombstone || after->changes_keys) add_stale(table, object);
 }
 
-void Store::update_indexes(Table& table, ObjectId object, const Row* before, const Row* after) {
+void Store::add_stale(Table& table, ObjectId object) {
+  if (!stale_.empty()) {
+    Stale& last = stale_.back();
+    if (last.since == making_ && last.table == &table && object.value - last.first.value == last.count) {
+      ++last.count;
+      return;
+    }
+  }
+  stale_.push_back({making_, &table, object, 1});
+}
+
+/// Whether no view will read this index before the step begun is published.
+bool Store::is_unread(const KeyIndex& index) const { return !has_readers_ || index.readable_from() == making_; }
+
+/// True when members have to be settled for it later.
+bool Store::update_indexes(Table& table, ObjectId object, const Row* before, const Row* after) {
+  bool is_to_settle = false;
   const auto& indexes = table.indexes_;
   for (uint32_t i = 0; i < indexes.size(); ++i) {
+    KeyIndex& index = *indexes[i];
     key_before_.clear();
     key_after_.clear();
     if (before != nullptr) table.append_index_key(key_before_, IndexId{i}, *before);
     if (!after->is_tombstone) table.append_index_key(key_after_, IndexId{i}, *after);
     if (key_before_ == key_after_) continue;  // no key is empty, so this also tells none from some
+    if (has_readers_ && index.key_count() == 0 && !is_unread(index)) index.start_at(making_, limbo_);
+    bool is_settled = is_unread(index);
+    is_to_settle |= !is_settled;
     if (before != nullptr) {
-      indexes[i]->remove(key_before_, object, making_);
+      if (is_settled) {
+        index.erase(key_before_, object, at_once_);
+      } else {
+        index.remove(key_before_, object, making_, limbo_);
+      }
       if (changes_ != nullptr) changes_->leave(table.id(), IndexId{i}, key_before_, object);
-      stale_entries_.push_back({making_, indexes[i].get(), key_before_, object});
     }
     if (after->is_tombstone) continue;
-    indexes[i]->insert(key_after_, object, making_, limbo_);
+    if (is_settled) {
+      index.insert_settled(key_after_, object, at_once_);
+    } else {
+      index.insert(key_after_, object, making_, limbo_);
+    }
     if (changes_ != nullptr) changes_->join(table.id(), IndexId{i}, key_after_, object);
   }
   for (const auto& build : table.builds_) {
@@ -321,12 +345,10 @@ void Store::update_indexes(Table& table, ObjectId object, const Row* before, con
     if (before != nullptr) build->append_key(key_before_, *before);
     if (!after->is_tombstone) build->append_key(key_after_, *after);
     if (key_before_ == key_after_) continue;
-    if (before != nullptr) {
-      build->index_->remove(key_before_, object, making_);
-      stale_entries_.push_back({making_, build->index_.get(), key_before_, object});
-    }
-    if (!after->is_tombstone) build->insert(*after, key_after_, object, making_, limbo_);
+    if (before != nullptr) build->erase(key_before_, object);
+    if (!after->is_tombstone) build->insert(*after, key_after_, object);
   }
+  return is_to_settle;
 }
 
 void Store::adopt(Staging& staging) {
@@ -370,8 +392,7 @@ void Store::remember_deleted(Table& table, ObjectId object) {
   ODB_CHECK(making_ != Step{0});
   std::optional<ObjectId> forgotten;
   counted(table, [&] { forgotten = table.coverage_.add_deleted(object, making_, limbo_); });
-  if (forgotten)
-    stale_entries_.push_back({making_, &table.coverage_.entries(), Coverage::entry_of(*forgotten), *forgotten});
+  if (forgotten) forgotten_.push_back({making_, &table, *forgotten});
 }
 
 void Store::publish(TransactionId tid) {
@@ -415,26 +436,60 @@ void Store::trim() {
 }
 
 void Store::cut(Step floor) {
-  for (; !stale_entries_.empty() && stale_entries_.front().since <= floor; stale_entries_.pop_front()) {
-    const StaleEntry& stale = stale_entries_.front();
-    bytes_ -= stale.index->bytes();
-    stale.index->expire(stale.key, stale.object, floor, limbo_);
-    bytes_ += stale.index->bytes();
+  for (; !forgotten_.empty() && forgotten_.front().since <= floor; forgotten_.pop_front()) {
+    Table& table = *forgotten_.front().table;
+    counted(table, [&] { table.coverage_.expire(forgotten_.front().object, floor, limbo_); });
   }
-  for (; !stale_rows_.empty() && stale_rows_.front().since <= floor; stale_rows_.pop_front())
-    cut_chain(*stale_rows_.front().table, stale_rows_.front().object, floor);
+  for (; !stale_.empty() && stale_.front().since <= floor; stale_.pop_front()) {
+    const Stale& stale = stale_.front();
+    counted(*stale.table, [&] {
+      for (int64_t i = 0; i < stale.count; ++i)
+        cut_chain(*stale.table, ObjectId{stale.first.value + i}, stale.since, floor);
+    });
+  }
 }
 
-void Store::cut_chain(Table& table, ObjectId object, Step floor) {
-  Row* row = table.tree_.head(object);
-  while (row != nullptr && row->step > floor) row = row->older.load(std::memory_order_relaxed);
-  if (row == nullptr) return;
-  add_rows_to_limbo(row->older.exchange(nullptr, std::memory_order_acq_rel));
-  if (row->is_tombstone && row == table.tree_.head(object)) {
-    bytes_ -= table.tree_.bytes();
+/// `since`: the step of the object's first row that this was not done for yet.
+void Store::cut_chain(Table& table, ObjectId object, Step since, Step floor) {
+  Row* head = table.tree_.head(object);
+  Row* oldest = head;
+  while (oldest != nullptr && oldest->step > floor) oldest = oldest->older.load(std::memory_order_relaxed);
+  if (oldest == nullptr) return;
+  bool have_keys_changed = false;
+  for (const Row* row = oldest; row != nullptr && row->step >= since; row = row->older.load(std::memory_order_relaxed))
+    have_keys_changed |= row->changes_keys;
+  Row* dead = oldest->older.exchange(nullptr, std::memory_order_acq_rel);
+  if (have_keys_changed) expire_keys(table, object, *oldest, dead, since, floor);
+  add_rows_to_limbo(dead);
+  if (oldest->is_tombstone && oldest == head) {
     table.tree_.remove(object, limbo_);
-    bytes_ += table.tree_.bytes();
-    limbo_.add(row, Row::destroy);
+    limbo_.add(oldest, Row::destroy);
+  }
+}
+
+/// Of the `oldest` row that can still be read, and of those behind it. An index that has the same key for all of them, and
+/// for one that this was done for before, has nothing to expire.
+void Store::expire_keys(Table& table, ObjectId object, const Row& oldest, const Row* dead, Step since, Step floor) {
+  for (uint32_t i = 0; i < table.indexes_.size(); ++i) {
+    auto find_key = [&](Bytes& key, const Row& row) {
+      key.clear();
+      if (!row.is_tombstone) table.append_index_key(key, IndexId{i}, row);
+    };
+    auto expire = [&](BytesView key) {
+      if (!key.empty()) table.indexes_[i]->expire(key, object, floor, limbo_);  // else it was dropped, or a tombstone
+    };
+    find_key(key_after_, oldest);
+    bool is_expired = false;
+    Step last = oldest.step;
+    for (const Row* row = dead; row != nullptr; row = row->older.load(std::memory_order_relaxed)) {
+      find_key(key_before_, *row);
+      last = row->step;
+      if (key_before_ == key_after_) continue;
+      expire(key_after_);
+      is_expired = true;
+      std::swap(key_before_, key_after_);
+    }
+    if (is_expired || last >= since) expire(key_after_);
   }
 }
 
@@ -448,9 +503,9 @@ void Store::add_rows_to_limbo(Row* row) {
 
 void Store::check() const {
   ODB_CHECK(making_ == Step{0});
-  Step step = published().step;
   std::set<std::pair<const Table*, ObjectId>> stale;
-  for (const StaleRow& row : stale_rows_) stale.emplace(row.table, row.object);
+  for (const Stale& run : stale_)
+    for (int64_t i = 0; i < run.count; ++i) stale.emplace(run.table, ObjectId{run.first.value + i});
   size_t bytes = 0;
   for (const auto& table : tables_) {
     if (table == nullptr) continue;
@@ -468,7 +523,7 @@ void Store::check() const {
         }
       }
       bool is_history = row->is_tombstone || row->older.load(std::memory_order_relaxed) != nullptr;
-      ODB_CHECK(!is_history || stale.contains({table.get(), object}), object.value);  // else it would be kept for ever
+      ODB_CHECK(!is_history || stale.contains({table.get(), object}), object.value);  // or it would be kept for ever
       for (Step newer = kNever; row != nullptr; row = row->older.load(std::memory_order_relaxed)) {
         ODB_CHECK(row->step < newer, object.value);  // V4
         newer = row->step;
@@ -476,12 +531,14 @@ void Store::check() const {
       return true;
     });
     ODB_CHECK(live == table->object_count_, live, table->object_count_);
-    for (const auto& build : table->builds_) check_build(*table, *build, step);
+    for (const auto& build : table->builds_) check_build(*table, *build);
     for (uint32_t i = 0; i < expected.size(); ++i) {
       size_t members = 0;
-      table->indexes_[i]->for_each_member(step, [&](BytesView key, ObjectId object) {
-        ++members;
-        ODB_CHECK(expected[i].contains({Bytes(key), object}), object.value);  // S2
+      table->indexes_[i]->for_each_word([&](BytesView key, ObjectId object, bool is_settled) {
+        bool is_member = expected[i].contains({Bytes(key), object});
+        members += is_member ? 1 : 0;
+        ODB_CHECK(is_member || !is_settled, object.value);                             // S2
+        ODB_CHECK(is_settled || stale.contains({table.get(), object}), object.value);  // or it would never be settled
       });
       ODB_CHECK(members == expected[i].size(), members, expected[i].size());  // S2
     }
@@ -490,14 +547,15 @@ void Store::check() const {
 }
 
 /// S2, as far as it is made.
-void Store::check_build(const Table& table, const IndexBuild& build, Step step) const {
+void Store::check_build(const Table& table, const IndexBuild& build) const {
   size_t expected = 0, members = 0;
   table.for_each(kNever, [&](ObjectId object, const Row&) {
     expected += build.holds(object) ? 1 : 0;
     return true;
   });
-  build.index().for_each_member(step, [&](BytesView key, ObjectId object) {
+  build.index().for_each_word([&](BytesView key, ObjectId object, bool is_settled) {
     ++members;
+    ODB_CHECK(is_settled, object.value);
     const Row* row = table.find(object, kNever);
     ODB_CHECK(row != nullptr, object.value);
     Bytes key_now;

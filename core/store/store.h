@@ -2,14 +2,16 @@
 ///
 /// The scheme (V1, V2, V4), n being the step in the making:
 ///   open    lock; pin the published step
-///   apply   link new rows and index entries of step n: no pinned reader can see them yet
+///   apply   link new rows and index members of step n: no pinned reader can see them yet
 ///   publish lock; floor = min(pinned steps, published)
-///           cut chains behind their first row <= floor, unlink expired entries and tombstones: all into limbo[n-1]
+///           cut chains behind their first row <= floor, settle index members, unlink those that have left by then and
+///           tombstones: all into limbo[n-1]
 ///           lock; published = n; free limbo[k] for every k below the oldest pinned step
 ///   close   lock; unpin
 /// A view that opens between the two locks opens at a step >= floor, so nothing it needs was cut.
 ///
-/// Server and client use the same store; a server opens no views, so its chains have one row.
+/// Server and client use the same store; a server opens no views, so its chains have one row and its index members no
+/// history.
 /// Thread safety: open, close and published from any thread; everything else from the writer's.
 #pragma once
 
@@ -61,7 +63,10 @@ class Staging {
 
 class Store {
  public:
-  Store() = default;
+  enum class Readers : uint8_t { kMany, kNone };
+
+  /// Without readers nobody may open it: what is known to be so now is all that it has to tell.
+  explicit Store(Readers readers = Readers::kMany) : has_readers_(readers == Readers::kMany) {}
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
@@ -136,15 +141,15 @@ class Store {
   void check() const;
 
  private:
-  struct StaleRow {
-    Step since;  // the chain can be cut behind the row of this step
+  struct Stale {  // objects that got a row in one step, by consecutive identities: bulk loads are few of these
+    Step since;   // their chains can be cut behind the row of this step, and its index keys be settled
     Table* table;
-    ObjectId object;
+    ObjectId first;
+    int64_t count;
   };
-  struct StaleEntry {
+  struct Forgotten {
     Step since;
-    KeyIndex* index;
-    Bytes key;
+    Table* table;
     ObjectId object;
   };
   struct Pin {
@@ -153,27 +158,31 @@ class Store {
   };
 
   void fill_new_indexes(Table& table, TypeLayout layout);
-  void forget_stale_entries(const KeyIndex& index);
-  void check_build(const Table& table, const IndexBuild& build, Step step) const;
+  void check_build(const Table& table, const IndexBuild& build) const;
   void link(Table& table, ObjectId object, const Row* before, Row* after);
   void note_entry(const Table& table, ObjectId object);
   void note(const Record& record, const Table& table, bool is_new);
   template <class F>
   void counted(const Table& table, F&& f);
   void link_row(Table& table, ObjectId object, Row* after);
-  void update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
+  bool update_indexes(Table& table, ObjectId object, const Row* before, const Row* after);
+  bool is_unread(const KeyIndex& index) const;
+  void add_stale(Table& table, ObjectId object);
   void cut(Step floor);
-  void cut_chain(Table& table, ObjectId object, Step floor);
+  void cut_chain(Table& table, ObjectId object, Step since, Step floor);
+  void expire_keys(Table& table, ObjectId object, const Row& oldest, const Row* dead, Step since, Step floor);
   void add_rows_to_limbo(Row* row);
 
+  const bool has_readers_;
   std::vector<std::unique_ptr<Table>> tables_;  // type id -> table; writer only
   size_t build_count_ = 0;
   Limbo limbo_;
-  std::deque<StaleRow> stale_rows_;       // ascending by since
-  std::deque<StaleEntry> stale_entries_;  // ascending by since
-  Step making_;                           // the step begun; 0: none
-  std::vector<Table*> touched_;           // in the step begun
-  ChangeSet* changes_ = nullptr;          // what wants to know of them; usually nobody does
+  Limbo at_once_{true};              // for index memory that nobody can be reading
+  std::deque<Stale> stale_;          // ascending by since
+  std::deque<Forgotten> forgotten_;  // ascending by since
+  Step making_;                      // the step begun; 0: none
+  std::vector<Table*> touched_;      // in the step begun
+  ChangeSet* changes_ = nullptr;     // what wants to know of them; usually nobody does
   size_t bytes_ = 0;
   Bytes key_before_, key_after_;  // scratch
 

@@ -201,17 +201,200 @@ BOOST_AUTO_TEST_CASE(adopting_again_does_not_raise_the_step_from_which_a_type_is
   store.close(complete.step);
 }
 
+// ---- members of index keys: who was one when
+
+/// Object 1 comes to shelf 1 and leaves it, and every pinned step tells whether it is there; object 9 always is.
+struct ShelfFixture : ShopFixture {
+  ShelfFixture() {
+    step(store, 1, Records().create(9, {"stays", 1, 1}));
+    pinned.push_back(store.open().step);
+  }
+  void next(const Records& records, bool is_pinned = true) {
+    step(store, ++tid, records);
+    if (is_pinned) pinned.push_back(store.open().step);
+    store.check();
+  }
+  static Records put_on(int64_t shelf) { return Records().update(1, kShelf, int_value(shelf)); }
+  static Records create_on(int64_t shelf) { return Records().create(1, {"cup", shelf, 1}); }
+
+  /// '1' where object 1 is on shelf 1, for each pinned step.
+  std::string told() {
+    std::string out;
+    for (Step at : pinned) {
+      std::vector<ObjectId> found = lookup(items, kByShelf, {"", 1, 0}, at);
+      bool is_member = std::ranges::count(found, ObjectId{1}) == 1;
+      BOOST_TEST_REQUIRE(found.size() == (is_member ? 2u : 1u));
+      out += is_member ? '1' : '.';
+    }
+    return out;
+  }
+  void close_oldest() {
+    store.close(pinned.front());
+    pinned.erase(pinned.begin());
+    store.trim();
+    store.check();
+  }
+  /// Every pinned step tells the same while others are closed one by one, from the oldest or the newest on.
+  void close_all(bool is_oldest_first) {
+    while (!pinned.empty()) {
+      std::string before = told();
+      if (is_oldest_first) {
+        close_oldest();
+        BOOST_TEST_REQUIRE(told() == before.substr(1));
+      } else {
+        store.close(pinned.back());
+        pinned.pop_back();
+        store.trim();
+        store.check();
+        BOOST_TEST_REQUIRE(told() == before.substr(0, before.size() - 1));
+      }
+    }
+  }
+
+  std::vector<Step> pinned;
+  uint64_t tid = 1;
+};
+
+BOOST_FIXTURE_TEST_CASE(a_young_member_is_none_of_older_views, ShelfFixture) {
+  next(create_on(1));
+  BOOST_TEST(told() == ".1");
+  close_oldest();  // settles it
+  BOOST_TEST(told() == "1");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_settled_member_that_leaves_stays_one_of_older_views, ShelfFixture) {
+  next(create_on(1));
+  close_oldest();
+  next(put_on(2));
+  BOOST_TEST(told() == "1.");
+  close_all(true);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_member_that_leaves_before_it_is_settled_is_one_in_between, ShelfFixture) {
+  next(create_on(1));
+  next(put_on(2));
+  BOOST_TEST(told() == ".1.");
+  close_all(true);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_member_that_comes_again_in_the_same_step_never_left, ShelfFixture) {
+  next(create_on(1));
+  next(put_on(2).update(1, kShelf, int_value(1)));
+  BOOST_TEST(told() == ".11");
+  close_all(false);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_member_that_comes_and_leaves_in_one_step_was_none, ShelfFixture) {
+  next(create_on(2));
+  next(put_on(1).update(1, kShelf, int_value(3)));
+  BOOST_TEST(told() == "...");
+  close_all(true);
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, store.published().step).size() == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_member_that_comes_again_in_a_later_step_is_none_in_between, ShelfFixture) {
+  for (bool is_oldest_first : {true, false}) {
+    next(create_on(1));
+    next(put_on(2));
+    next(put_on(1));
+    next(Records().update(1, kPlace, int_value(5)));
+    next(Records().erase(1));
+    next(create_on(1));
+    BOOST_TEST(told().ends_with(".1.11.1"));
+    close_all(is_oldest_first);
+    pinned.push_back(store.open().step);
+    next(Records().erase(1));
+    close_oldest();
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(members_follow_when_several_steps_expire_at_once, ShelfFixture) {
+  next(create_on(1), false);
+  next(Records().update(1, kName, str_value("jug")), false);
+  next(put_on(2), false);
+  next(put_on(1), false);
+  next(Records().update(1, kName, str_value("pan")));
+  BOOST_TEST(told() == ".1");
+  close_oldest();
+  BOOST_TEST(told() == "1");
+  next(put_on(2));
+  BOOST_TEST(told() == "1.");
+}
+
+BOOST_AUTO_TEST_CASE(an_index_that_was_empty_shows_older_views_nothing_while_it_is_filled) {
+  Version before = store.open();
+  Records many;
+  for (int64_t object = 1; object <= 1000; ++object) many.create(object, {"cup", object % 3, object});
+  step(store, 1, many);
+  store.check();
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, before.step).empty());
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, store.published().step).size() == 334u);
+  Records fewer;
+  for (int64_t object = 1; object <= 1000; ++object) fewer.erase(object);
+  step(store, 2, fewer);
+  Version emptied = store.open();
+  step(store, 3, Records().create(1, {"jug", 1, 1}));  // its keys are still there, for `before` may be older
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, emptied.step).empty());
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, store.published().step).size() == 1u);
+  store.check();
+  store.close(before.step);
+  store.close(emptied.step);
+  step(store, 4, Records().erase(1));
+  store.trim();
+  Version empty = store.open();
+  step(store, 5, many);  // now they are not
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, empty.step).empty());
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, store.published().step).size() == 334u);
+  store.close(empty.step);
+  store.check();
+}
+
+BOOST_AUTO_TEST_CASE(what_is_filled_and_emptied_again_in_one_step_leaves_nothing_behind) {
+  step(store, 1, Records().create(1, {"cup", 1, 1}).update(1, kShelf, int_value(2)).erase(1));
+  store.check();
+  store.trim();
+  store.check();
+  step(store, 2, Records().create(2, {"jug", 1, 1}));
+  BOOST_TEST(lookup(items, kByShelf, {"", 1, 0}, store.published().step).size() == 1u);
+  store.check();
+}
+
+BOOST_AUTO_TEST_CASE(a_store_without_readers_cannot_be_opened_and_leaves_nothing_in_doubt) {
+  Store alone(Store::Readers::kNone);
+  Table& table = alone.define(item_layout());
+  Random random(1);
+  Items model;
+  for (uint64_t tid = 1; tid <= 200; ++tid) {
+    Records records;
+    for (int i = 0; i < 5; ++i) {
+      int64_t object = 1 + below(random, 30);
+      Item item{"x", below(random, 3), below(random, 3)};
+      if (below(random, 3) == 0 && model.erase(ObjectId{object}) > 0) {
+        records.erase(object);
+      } else {
+        bool is_new = model.insert_or_assign(ObjectId{object}, item).second;
+        is_new ? records.create(object, item) : records.whole(object, item);
+      }
+    }
+    step(alone, tid, records);
+    BOOST_TEST_REQUIRE((items_at(table, alone.published().step) == model));
+    alone.check();
+  }
+  BOOST_CHECK_THROW(alone.open(), InternalError);
+  BOOST_CHECK_THROW(alone.open_at(TransactionId{1}), InternalError);
+}
+
 /// A store and what it should show, for every version that is pinned.
 struct History {
   explicit History(uint64_t seed) : random(seed) {}
 
-  void change_something(int64_t objects) {
+  void change_something(int64_t objects, int64_t changes_max = 8, int64_t shelves = 4) {
     Records records;
     Items next = now;
-    for (int64_t n = below(random, 8); n >= 0; --n) {
+    for (int64_t n = below(random, changes_max); n >= 0; --n) {
       int64_t object = 1 + below(random, objects);
       ObjectId id{object};
-      Item item{std::string(static_cast<size_t>(below(random, 5)), 'n'), below(random, 4), below(random, 4)};
+      Item item{std::string(static_cast<size_t>(below(random, 5)), 'n'), below(random, shelves), below(random, 4)};
       bool is_here = next.contains(id);
       if (!is_here) {
         records.create(object, item);
@@ -269,6 +452,32 @@ BOOST_AUTO_TEST_CASE(random_histories_agree_with_a_model_at_every_pinned_step) {
       int64_t objects = int64_t{5} << (seed % 6);
       for (int i = 0; i < 200; ++i) {
         history.change_something(objects);
+        history.pin_or_unpin();
+        history.verify();
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(random_histories_of_keys_with_many_members_agree_with_a_model_at_every_pinned_step) {
+  for (uint64_t seed = 101; seed <= 106; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      History history(seed);
+      for (int i = 0; i < 80; ++i) {
+        history.change_something(1500, 200, 2);
+        history.pin_or_unpin();
+        if (i % 8 == 0) history.verify();
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(random_histories_of_objects_that_flicker_agree_with_a_model_at_every_pinned_step) {
+  for (uint64_t seed = 201; seed <= 220; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      History history(seed);
+      for (int i = 0; i < 200; ++i) {
+        history.change_something(4, 12, 2);
         history.pin_or_unpin();
         history.verify();
       }

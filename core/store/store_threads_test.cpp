@@ -160,6 +160,38 @@ BOOST_AUTO_TEST_CASE(views_that_stay_open_keep_their_version_while_a_writer_goes
   for (uint64_t seed = 11; seed <= 12; ++seed) BOOST_TEST_CONTEXT("seed " << seed) run_threads(seed, 3, 400, true);
 }
 
+BOOST_AUTO_TEST_CASE(readers_are_not_disturbed_while_indexes_are_filled_and_emptied) {
+  constexpr int64_t kItems = 300;
+  Store store;
+  Table& table = store.define(item_layout());
+  Crew crew(4, 60);
+  auto read = [&] {
+    Version version = store.open();
+    size_t count = items_at(table, version.step).size();
+    ODB_CHECK(count == (version.step.value % 2 == 0 ? kItems : 0), count, version.step.value);
+    for (int64_t shelf = 0; shelf < kShelves && count == 0; ++shelf) {
+      auto is_none = [&](ObjectId object) -> bool { throw InternalError("there is " + std::to_string(object.value)); };
+      table.for_each_in(kByShelf, Item{"", shelf, 0}.key(kByShelf), version.step, is_none);
+    }
+    store.close(version.step);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) threads.emplace_back([&] { crew.work(read); });
+  crew.work([&, tid = uint64_t{0}]() mutable {
+    Records filled, emptied;
+    for (int64_t object = 1; object <= kItems; ++object) {
+      filled.create(object, {"cup", object % kShelves, object});
+      emptied.erase(object);
+    }
+    step(store, ++tid, filled);
+    step(store, ++tid, emptied);
+    store.trim();  // where nobody reads both indexes are empty with that, and start again
+  });
+  for (std::thread& thread : threads) thread.join();
+  BOOST_TEST(crew.complaint() == "");
+  store.check();
+}
+
 BOOST_AUTO_TEST_CASE(readers_are_not_disturbed_while_fields_and_indexes_are_added) {
   Store store;
   TypeLayout layout = item_layout();
