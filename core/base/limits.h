@@ -37,8 +37,7 @@ inline constexpr size_t kNameBytesMax = 1 << 10;           // schema, type, fiel
 inline constexpr size_t kShownBytesMax = 100;              // of a value in a message for people
 inline constexpr int kValueDepthMax = 64;                  // containers within containers, in values and in types
 inline constexpr size_t kDescriptorBytesMax = 64 << 10;    // text of one field's type
-inline constexpr size_t kDescriptorDefaultsBytesMax =
-    4 * kDescriptorBytesMax;                                // of all fields in one, their types' own among them
+inline constexpr size_t kDescriptorDefaultsBytesMax = 256 << 10;  // of all fields in one, their types' own among them
 inline constexpr size_t kDefinitionBytesMax = 4 << 20;      // of one schema's message: some 40 ms to read, at worst
 inline constexpr size_t kDefinitionStepsMax = 3'000'000;    // of checking it: about as long again (core/base/effort.h)
 inline constexpr size_t kDecimalDigitsMax = 1000;           // of a Decimal's coefficient
@@ -47,8 +46,7 @@ inline constexpr size_t kDecodedCacheEntries = 32'768;      // places for decode
 inline constexpr size_t kDecodedCacheBytesMax = 64 << 20;   // memory of these, about
 inline constexpr size_t kFieldsPerTypeMax = 4096;
 inline constexpr size_t kUnionArmsMax = 512;  // but for literals: so many can be passed by for a value of one byte
-inline constexpr size_t kAlikeArmsMax =
-    24;  // of one union, that are tuples, sets, dicts or enums: each has to be tried
+inline constexpr size_t kAlikeArmsMax = 24;   // of these, tuples, sets, dicts or enums: each has to be tried
 inline constexpr size_t kTypesPerSchemaMax = 4096;
 inline constexpr size_t kTypeBytesMax = 2 << 20;  // of a type with all that programs ever gave it, as it is stored
 inline constexpr size_t kMappingBytesMax =

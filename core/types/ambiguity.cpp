@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/limits.h"
+#include "core/types/kinds.h"
 
 namespace odb {
 namespace {
@@ -11,9 +12,6 @@ using Kind = TypeDescriptor::Kind;
 
 constexpr size_t kOpenInStep = 16, kTextBytesInStep = 4, kStepsOfMember = 4;
 
-bool is_int(Kind kind) { return kind == Kind::kInt || (kind >= Kind::kInt8 && kind <= Kind::kUint64); }
-bool is_float(Kind kind) { return kind == Kind::kFloat || kind == Kind::kFloat32; }
-bool is_tuple(Kind kind) { return kind == Kind::kTuple || kind == Kind::kTupleOf; }
 bool has_tag(Kind kind) { return kind == Kind::kRecord || kind == Kind::kAlternative; }
 bool is_constant(Kind kind) { return kind == Kind::kLiteral || kind == Kind::kEnum; }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <span>
 
+#include "core/types/kinds.h"
 #include "core/types/matcher.h"
 
 namespace odb {
@@ -29,10 +30,6 @@ Range range_of(Kind kind) {
   }
 }
 
-bool is_int(Kind kind) { return range_of(kind).greatest > 0; }
-bool is_float(Kind kind) { return kind == Kind::kFloat || kind == Kind::kFloat32; }
-bool is_tuple(Kind kind) { return kind == Kind::kTuple || kind == Kind::kTupleOf; }
-
 /// Whether values that two kinds hold may be the same bytes. Literals and enums are compared by their values.
 bool begin_alike(Kind a, Kind b) {
   return a == b || a == Kind::kObject || b == Kind::kObject || (is_int(a) && is_int(b)) ||
@@ -53,8 +50,8 @@ class Widening {
   bool fields_widen(const Fields& narrow, const Scope* narrow_scope, const Fields& wide, const Scope* wide_scope);
   bool is_plain(Placed at);
 
-  Effort&
-      effort_;  // arms against arms at every level, and through every `again`: work without end for a descriptor made for that
+  // Arms against arms at every level, and through every `again`: work without end for a descriptor made for that.
+  Effort& effort_;
   static constexpr size_t kStepsOfPair = 4, kPassedByInStep = 16, kPairsInStep = 16, kComparedBytesInStep = 64,
                           kTextBytesInStep = 4;
   // Recursive types whose circles differ in length meet again after the product of those lengths: a long way down the stack.
