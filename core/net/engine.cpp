@@ -241,12 +241,13 @@ void Engine::decide_for_store() {
       gate_.leaves(now, commits);
       is_in_store_ = true;
       desk_.put(std::move(group));
-      if (commits == 1 && microseconds(gate_.took_us()) <= ShortWait::kLongest) stay_awake();
+      if (gate_.has_everybody() && microseconds(gate_.took_us()) <= ShortWait::kLongest) stay_awake();
     }
   }
 }
 
-/// A fast store answers before this thread would be awake again. Several clients need the core for themselves.
+/// A fast store answers before this thread would be awake again, and while everybody waits for it nobody else needs the
+/// core.
 void Engine::stay_awake() {
   auto now = ShortWait::Clock::now();
   store_wait_.begin(now, now + ShortWait::kLongest);

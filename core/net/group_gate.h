@@ -44,6 +44,8 @@ class GroupGate {
     waiting_ = waiting;
     return waiting >= std::min(expected_, kEnough) || now >= opens_;
   }
+  /// Whether all who came lately are in the group that left last: nobody else is expected before it is back.
+  bool has_everybody() const { return commits_ >= expected_; }
   /// When it opens, if nobody else comes.
   Instant opens() const { return opens_; }
   /// How long the last group was away.

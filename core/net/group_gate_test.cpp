@@ -57,6 +57,18 @@ BOOST_AUTO_TEST_CASE(whoever_comes_late_has_come_just_now) {
   BOOST_TEST(gate.is_open(at(1000), 1));
 }
 
+BOOST_AUTO_TEST_CASE(it_knows_whether_anybody_else_is_expected) {
+  GroupGate gate;
+  gate.leaves(at(0), 1);
+  BOOST_TEST(gate.has_everybody());
+  gate.is_back(at(100), 7);
+  gate.leaves(at(120), 8);
+  BOOST_TEST(gate.has_everybody());
+  gate.is_back(at(220), 0);
+  gate.leaves(at(320), 6);  // two were late
+  BOOST_TEST(!gate.has_everybody());
+}
+
 BOOST_AUTO_TEST_CASE(nobody_is_kept_for_long_however_many_keep_coming) {
   GroupGate gate;
   gate.leaves(at(0), 63);
