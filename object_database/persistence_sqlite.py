@@ -22,6 +22,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ FILE_NAME = "objects.sqlite"  # in a directory that is given instead of a file
 WAL_BYTES_MAX = 64 << 20  # what the log is cut to when a huge group has blown it up
 LOG_PIECE_BYTES = 1 << 20
 CACHE_KIB = 64 << 10  # of pages: a group of scattered rows reads the leaves that it changes
+READ_ONCE_CACHE_KIB = 1 << 10  # while all of them are read once, none is worth to be kept
 
 # K3 in one statement: the store is still ours, and ends where the group begins.
 ADVANCE = "UPDATE store SET last_tid = ? WHERE token = ? AND epoch = ? AND last_tid = ?"
@@ -135,14 +137,15 @@ class SqlitePersistence(Persistence):
 
     def load(self, rows_max: int = 10_000) -> Iterator[Batch]:
         size = BatchSize(rows_max)
-        cursor = self._ask("SELECT id, type, row FROM objects")
-        try:
-            while batch := self._guarded(lambda: cursor.fetchmany(size.rows)):
-                check_rows(self.path, batch)
-                size.saw(len(batch), sum(len(each[2]) for each in batch))
-                yield batch
-        finally:
-            cursor.close()
+        with self._keeping_no_pages():
+            cursor = self._ask("SELECT id, type, row FROM objects")
+            try:
+                while batch := self._guarded(lambda: cursor.fetchmany(size.rows)):
+                    check_rows(self.path, batch)
+                    size.saw(len(batch), sum(len(each[2]) for each in batch))
+                    yield batch
+            finally:
+                cursor.close()
 
     def apply(self, group: Group) -> None:
         with self._lock:
@@ -238,7 +241,8 @@ class SqlitePersistence(Persistence):
         sessions = {session: (seq, tid) for session, seq, tid in found}
         check_types(self.path, history, epoch, last_tid, facts, sessions)
         self._recent = RecentSessions(sessions)
-        count = self._ask("SELECT COUNT(*) FROM objects").fetchone()[0]
+        with self._keeping_no_pages():
+            count = self._ask("SELECT COUNT(*) FROM objects").fetchone()[0]
         return State(history, epoch, last_tid, facts, count, sessions)
 
     def _connect(self) -> sqlite3.Connection:
@@ -256,6 +260,16 @@ class SqlitePersistence(Persistence):
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         db.execute("PRAGMA cell_size_check = ON")  # damaged pages are found when they are read
         return db
+
+    @contextmanager
+    def _keeping_no_pages(self) -> Iterator[None]:
+        """While every page is read once."""
+        self._ask(f"PRAGMA cache_size = -{READ_ONCE_CACHE_KIB}")
+        try:
+            yield
+        finally:
+            if self._db is not None:
+                self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     def _mend(self) -> None:
         """After an error of the disk. Raises StoreUnavailableError while the disk does not work; the next call tries again."""

@@ -29,6 +29,7 @@ __all__ = ["RETRY_S", "StoreKeeper"]
 RETRY_S = 30.0  # a store that restarts or fails over is waited for so long; clients stay connected meanwhile
 _PAUSE_S_MAX = 1.0
 _GRACE_S = 5.0  # a server that stops waits so long for a store that does not answer
+_LOAD_ROWS = 2_000  # of a batch: larger ones are no faster, and Python keeps the memory that they took
 _LOOK_S = 1.0  # how often the thread looks whether the server has stopped, if nothing else wakes it
 _FULL_LOG_S = 10.0  # a full store refuses every commit: it is said this often
 
@@ -63,7 +64,7 @@ class StoreKeeper:
         """Bring every object into memory: on_progress(loaded, of how many, seconds so far)."""
         count = self._opened().object_count
         begin, loaded = time.monotonic(), 0
-        for batch in self._store.load():
+        for batch in self._store.load(_LOAD_ROWS):
             core.load(batch)
             loaded += len(batch)
             if on_progress is not None:

@@ -25,7 +25,7 @@ from object_database.errors import (
     StoreUnavailableError,
 )
 from object_database.persistence import Group, Persistence, SqlitePersistence
-from object_database.persistence_sqlite import translated
+from object_database.persistence_sqlite import CACHE_KIB, READ_ONCE_CACHE_KIB, translated
 from tests.store_model import contents_after, contents_of, group_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +76,20 @@ def test_every_commit_is_synchronised(path: Path) -> None:
         store.open()
         assert store._ask("PRAGMA journal_mode").fetchone() == ("wal",)
         assert store._ask("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_to_load_leaves_no_pages_in_memory(path: Path) -> None:
+    with SqlitePersistence(path) as store:
+        filled(store, 4)
+
+        def cache_kib() -> int:
+            return -store._database().execute("PRAGMA cache_size").fetchone()[0]
+
+        batches = store.load(rows_max=1)
+        next(batches)
+        assert cache_kib() == READ_ONCE_CACHE_KIB
+        batches.close()
+        assert cache_kib() == CACHE_KIB
 
 
 def test_a_copy_that_is_used_apart_can_be_given_a_history_of_its_own(path: Path) -> None:
