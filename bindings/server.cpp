@@ -145,6 +145,7 @@ void add_server(nb::module_& module) {
   constexpr double kHandshakeS = static_cast<double>(limits::kHandshakeUs) / 1e6;
   module.attr("HANDSHAKE_S") = kHandshakeS;
   module.attr("CONFLICT_WINDOW") = limits::kConflictWindowBytes;
+  module.attr("IDENTITY_MAX") = limits::kIdentityMax;
   module.def("start_server", &start_server, nb::arg("token"), nb::arg("heartbeat_s"),
              nb::arg("memory_max") = nb::none(), nb::arg("handshake_s") = kHandshakeS,
              nb::arg("conflict_window") = limits::kConflictWindowBytes, nb::arg("durable") = nb::none());

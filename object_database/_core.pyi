@@ -23,6 +23,7 @@ _OtherK = TypeVar("_OtherK")
 _OtherV = TypeVar("_OtherV")
 
 CONFLICT_WINDOW: int
+IDENTITY_MAX: int
 HANDSHAKE_S: float
 HEARTBEAT_S: float
 LIST_ITEMS_MAX: int

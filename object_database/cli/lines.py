@@ -46,7 +46,7 @@ _RESERVED = ("transactions", "blocks", "identities")
 _INT_MAX = 1 << 53
 _INT = re.compile(r"-?[0-9]{1,20}")
 _NUMBER_MAX = (1 << 62) - 1  # of transactions
-_ID_MAX = (1 << 63) - 1 - 2 * IDENTITY_BLOCK_SIZE
+_ID_MAX = _core.IDENTITY_MAX - 2 * IDENTITY_BLOCK_SIZE  # what is given next has room above
 _MARKS = "<=>"  # in the order of their numbers, 1 to 3
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
