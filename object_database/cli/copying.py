@@ -37,8 +37,9 @@ _BESIDE = ("", "-wal", "-shm", "-journal", ".owner")  # what SQLite and SqlitePe
 
 
 def backup(options: argparse.Namespace) -> int:
-    with whole_file(options.dest, options.overwrite) as path:
-        content = try_again(lambda: _copy(reader_of(store_of(options, makes_directory=False)), path))
+    source = store_of(options, makes_directory=False)
+    with whole_file(options.dest, options.overwrite, source) as path:
+        content = try_again(lambda: _copy(reader_of(source), path))
         _make_backup(path, content)
     print(f"{options.dest}: {content.object_count:,} objects at transaction {content.last_tid}")
     return 0
@@ -100,12 +101,19 @@ def origin_of(content: Content) -> bytes:
 
 
 @contextmanager
-def whole_file(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A name to write to, beside `path`; it becomes `path` at the end, or vanishes when the block raises."""
+def whole_file(path: Path, overwrite: bool = False, source: Persistence | None = None) -> Iterator[Path]:
+    """A name to write to, beside `path`; it becomes `path` at the end, or vanishes when the block raises.
+
+    A store that servers open is never overwritten: what its log holds would be lost, or be read into the new file.
+    """
     if path.is_dir():
         raise ValueError(f"{path} is a directory: name a file in it")
     if path.exists() and not overwrite:
         raise ValueError(f"{path} is there already: give --overwrite to replace it, or name another file")
+    if path.exists() and isinstance(source, SqlitePersistence) and source.path.exists() and path.samefile(source.path):
+        raise ValueError(f"{path} is that very store: name another file")
+    if any(Path(f"{path}{suffix}").exists() for suffix in _BESIDE[1:]):
+        raise ValueError(f"{path} is a store that a server works or worked with: name another file, or use odb restore")
     if not path.parent.is_dir():
         raise ValueError(f"there is no directory {path.parent}")
     _remove_abandoned(path)

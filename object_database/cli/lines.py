@@ -74,18 +74,16 @@ _WORDS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
 
 
 def export_lines(options: argparse.Namespace) -> int:
-    def unopened() -> StoreReader:
-        return reader_of(store_of(options, makes_directory=False))
-
+    source = store_of(options, makes_directory=False)
     if options.file == "-":
-        _write(unopened(), sys.stdout)
+        _write(reader_of(source), sys.stdout)
         sys.stdout.flush()
         return 0
-    with whole_file(Path(options.file), options.overwrite) as path:
+    with whole_file(Path(options.file), options.overwrite, source) as path:
 
         def attempt() -> Content:
             with path.open("w", encoding="utf-8", newline="\n") as out:
-                return _write(unopened(), out)
+                return _write(reader_of(source), out)
 
         content = try_again(attempt)
     print(f"{options.file}: {content.object_count:,} objects at transaction {content.last_tid}")

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from object_database import _core
+from object_database import InMemServer, _core
+from object_database.cli import main
 from object_database.cli.copying import whole_file
 from object_database.cli.lines import read_lines, read_value, write_value
 from object_database.errors import InvalidArgumentError, StoreCorruptError
+from object_database.persistence import SqlitePersistence
 from object_database.util_progress import Progress
 
 ANYTHING = "oneof(none,bool,int,float,str,bytes,ref(shop.Order))"
@@ -279,6 +281,37 @@ def test_a_file_that_is_there_is_kept_unless_it_may_go(tmp_path: Path) -> None:
     with whole_file(path, overwrite=True) as partial:
         partial.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_a_store_is_not_overwritten_by_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "objects.sqlite"
+    with InMemServer(kvstore=SqlitePersistence(path), auth_token="t"), pytest.raises(ValueError, match="a server work"):
+        with whole_file(path, overwrite=True):
+            pass
+    with pytest.raises(ValueError, match="worked with"), whole_file(path, overwrite=True):
+        pass
+    moved = tmp_path / "moved"
+    path.rename(moved)
+    same = tmp_path / "same"
+    same.symlink_to(moved)
+    for each in (moved, same):
+        with pytest.raises(ValueError, match="is that very store"):
+            with whole_file(each, True, SqlitePersistence(moved)):
+                pass
+    with whole_file(moved, overwrite=True) as partial:  # nothing lies beside it: nobody tells it from a backup
+        partial.write_text("copy")
+    assert moved.read_text() == "copy"
+
+
+@pytest.mark.parametrize("command", ["backup", "export"])
+def test_a_store_is_not_copied_onto_itself(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "objects.sqlite"
+    with SqlitePersistence(path) as store:
+        store.open()
+    assert main(["--data-dir", str(tmp_path), command, str(path), "--overwrite"]) == 2
+    assert "is that very store: name another file" in capsys.readouterr().err
+    with SqlitePersistence(path) as store:
+        assert store.open().object_count == 0
 
 
 def test_elsewhere_than_on_a_terminal_progress_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
