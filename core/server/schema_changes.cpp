@@ -50,10 +50,14 @@ struct Comparison {
 
   void compare_index(const IndexDefinition& index) {
     auto at = std::ranges::find(stored.indexes, index.name, &IndexLayout::name);
-    std::vector<FieldDefinition> fields;  // as they are there, so that only the index is judged
+    std::vector<FieldDefinition> fields;  // such as are taken, so that only the index is judged
     for (const FieldDefinition& field : type.fields) {
+      if (std::ranges::find(index.fields, field.name) == index.fields.end()) continue;
       auto known = std::ranges::find(stored.fields, field.name, &FieldLayout::name);
-      fields.push_back({field.name, known == stored.fields.end() ? field.type : known->type.text(), {}});
+      bool is_taken = catalogue.check_definition(alone(schema, type, {field}, {})).is_ok();
+      fields.push_back(is_taken                       ? field
+                       : known == stored.fields.end() ? FieldDefinition{field.name, "none", {}}
+                                                      : FieldDefinition{field.name, known->type.text(), {}});
     }
     Status status = catalogue.check_definition(alone(schema, type, fields, {index}));
     if (!status.is_ok()) {

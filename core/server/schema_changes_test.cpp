@@ -70,6 +70,21 @@ BOOST_AUTO_TEST_CASE(every_kind_of_change_is_told) {
   BOOST_TEST((told(kShop, catalogue_of(next)) == Lines{"narrower shop.Order.note"}));
 }
 
+BOOST_AUTO_TEST_CASE(a_field_that_is_refused_is_told_once_and_hides_nothing) {
+  SchemaDefinition next = kShop;
+  next.types[1].fields.push_back({"placed", "date", {}});
+  next.types[1].indexes[0].is_unique = false;
+  next.types[1].indexes.push_back({"place", {"note", "placed"}});
+  BOOST_TEST((told(next, catalogue_of(kShop)) ==
+              Lines{"refused shop.Order.placed", "refused shop.Order.number", "index shop.Order.place"}));
+  next = kShop;
+  Bytes day;
+  put_date(day, 0);
+  next.types[1].fields.push_back({"placed", "date", day});
+  next.types[1].indexes.push_back({"place", {"note", "placed"}});
+  BOOST_TEST((told(next, catalogue_of(kShop)) == Lines{"field shop.Order.placed", "index shop.Order.place"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_dropped_field_can_be_defined_anew_and_gets_another_number) {
   Bytes catalogue = drop(catalogue_of(kShop), "shop.Order.spot").catalogue;
   Dropped dropped = drop(catalogue, "shop.Order.note");
