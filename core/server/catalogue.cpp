@@ -369,11 +369,13 @@ Status Catalogue::check_field(Draft& draft, const Draft::Type& type, Draft::Fiel
     if (draft.effort.is_spent()) return draft.too_much(where());
     if (is_so) return Status::ok();
   }
+  Bytes none;
+  put_none(none);
   return mismatch(where() + " is " + stored.shown_in_full() + " on this server, and " + field.type.shown_in_full() +
                   " in this program." + lacking_members(stored, field.type) +
-                  " Give the field its old type, or one that takes everything " + "that the old one does, as " +
-                  stored.shown() + " or None; or give it another name; or stop " +
-                  "the server and drop the old one: odb schema drop " + where());
+                  " Give the field its old type, or one that takes everything that the old one does" +
+                  (stored.holds(none, draft.effort) ? "" : ", as " + stored.shown() + " or None") +
+                  "; or give it another name; or stop the server and drop the old one: odb schema drop " + where());
 }
 
 Status Catalogue::check_indexes(Draft& draft, const Draft::Type& type, const TypeLayout& layout) const {

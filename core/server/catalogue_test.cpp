@@ -159,8 +159,11 @@ BOOST_AUTO_TEST_CASE(a_field_that_changes_its_type_is_refused) {
   must_define(schema("shop", {item_definition()}));
   Result<std::vector<TypeId>> refused = catalogue.define(schema("shop", {{"Item", {{"shelf", "str", {}}}, {}}}));
   BOOST_TEST((refused.status().code() == Code::kSchemaMismatch));
-  for (const char* part : {"shop.Item.shelf", "int", "str"})
+  for (const char* part : {"shop.Item.shelf", "int", "str", ", as int or None; or"})
     BOOST_TEST(refused.status().message().find(part) != std::string::npos, part);
+  must_define(schema("shop", {{"Item", {{"shelf", "oneof(none,int)", {}}}, {}}}));
+  refused = catalogue.define(schema("shop", {{"Item", {{"shelf", "float", {}}}, {}}}));
+  BOOST_TEST(refused.status().message().find("that the old one does; or give it another name") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(an_index_that_changes_its_fields_is_refused) {
