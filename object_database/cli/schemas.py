@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 
 from object_database import Schema, _core, connect
@@ -88,6 +89,11 @@ def schemas_named(words: str) -> list[Schema]:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ValueError(f"the module {module_name} cannot be imported: {error}") from error
+    except Exception as error:  # whatever a program does wrong; exit code 1 would say that a change is refused
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise ValueError(
+            f"the module {module_name} cannot be imported: {type(error).__name__} in {at.filename}, line {at.lineno}: {error}"
+        ) from error
     found = {name: each for name, each in vars(module).items() if isinstance(each, Schema) and each.name != "core"}
     if wanted:
         found = {name: each for name, each in found.items() if wanted in (name, each.name)}

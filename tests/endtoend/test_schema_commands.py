@@ -99,6 +99,10 @@ def test_diff_tells_what_a_definition_would_change(tmp_path: Path, monkeypatch: 
     assert any(line.startswith("adds field shop.Order.state") for line in lines)
     assert "no schema other" in refused("--data-dir", ".", "schema", "diff", "new_shop:other")
     assert "cannot be imported" in refused("--data-dir", ".", "schema", "diff", "no_such_module")
+    Path("with_a_slip.py").write_text("import object_database\nx = objct_database\n")
+    said = refused("--data-dir", ".", "schema", "diff", "with_a_slip")
+    assert "NameError in " in said
+    assert "with_a_slip.py, line 2" in said
 
 
 def test_what_is_dropped_can_be_defined_anew(tmp_path: Path) -> None:
