@@ -209,33 +209,34 @@ class RedisPersistence(Persistence):
                 raise
 
     def load(self, rows_max: int = 10_000) -> Iterator[Batch]:
+        for type_number in self._types(self._open_line()):
+            yield from self._load_type(type_number, rows_max)
+
+    def _load_type(self, type_number: int, rows_max: int = 10_000) -> Iterator[Batch]:
         line = self._open_line()
-        for type_number in self._types(line):
-            key = self._key(f"objects:{type_number}")
-            size, cursor, found = BatchSize(rows_max), b"0", array("q")
-            while True:
-                # A cursor means something to the very process of redis that gave it, so a lost line ends the load.
-                try:
-                    reply = self._checked(line.ask(("HSCAN", key, cursor, "COUNT", size.rows))[0])
-                except Lost as error:
-                    raise StoreUnavailableError(f"{self._where} was lost while objects were loaded: {error}") from error
-                cursor, pairs = reply
-                words = iter(pairs)
-                with self._as_written(f"objects:{type_number}"):
-                    batch = [(int(object_id), type_number, row) for object_id, row in zip(words, words)]  # noqa: B905
-                    found.extend([each[0] for each in batch])
-                size.saw(len(batch), sum(map(len, pairs)))
-                for start in range(0, len(batch), rows_max):  # a small hash comes whole, whatever COUNT says
-                    yield batch[start : start + rows_max]
-                if cursor == b"0":
-                    break
-            expected = self._checked(line.ask(("HLEN", key))[0])
-            # HSCAN gives a field twice when the hash has shrunk meanwhile, which it may do by itself.
-            count = len(found) if len(found) == expected else len(set(found))
-            if count != expected:
-                raise StoreCorruptError(
-                    f"{self._where}: {key} gave {count} objects of {expected}: somebody writes to it"
-                )
+        key = self._key(f"objects:{type_number}")
+        size, cursor, found = BatchSize(rows_max), b"0", array("q")
+        while True:
+            # A cursor means something to the very process of redis that gave it, so a lost line ends the load.
+            try:
+                reply = self._checked(line.ask(("HSCAN", key, cursor, "COUNT", size.rows))[0])
+            except Lost as error:
+                raise StoreUnavailableError(f"{self._where} was lost while objects were loaded: {error}") from error
+            cursor, pairs = reply
+            words = iter(pairs)
+            with self._as_written(f"objects:{type_number}"):
+                batch = [(int(object_id), type_number, row) for object_id, row in zip(words, words)]  # noqa: B905
+                found.extend([each[0] for each in batch])
+            size.saw(len(batch), sum(map(len, pairs)))
+            for start in range(0, len(batch), rows_max):  # a small hash comes whole, whatever COUNT says
+                yield batch[start : start + rows_max]
+            if cursor == b"0":
+                break
+        expected = self._checked(line.ask(("HLEN", key))[0])
+        # HSCAN gives a field twice when the hash has shrunk meanwhile, which it may do by itself.
+        count = len(found) if len(found) == expected else len(set(found))
+        if count != expected:
+            raise StoreCorruptError(f"{self._where}: {key} gave {count} objects of {expected}: somebody writes to it")
 
     def apply(self, group: Group) -> None:
         with self._lock:

@@ -268,10 +268,38 @@ class RedisReader(StoreReader):
         self._store.close()
 
     def rows(self) -> Iterator[Batch]:
-        seen: dict[int, set[int]] = {}  # type -> objects: redis may give one twice
+        for number in self._types():
+            yield from self._rows_of(number)
+
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """Also while somebody commits: of each type as it was when it was counted, more or less."""
+        found: dict[int, tuple[int, int]] = {}
+        has_moved = False
+        for number in self._types():
+            count = size = 0
+            try:
+                for batch in self._rows_of(number):
+                    count += len(batch)
+                    size += sum(len(row) for _, _, row in batch)
+            except StoreMovedError:
+                has_moved = True
+            except StoreCorruptError:
+                if not has_moved:  # the numbers of the types behind the first one do not agree either
+                    raise
+            if count:
+                found[number] = count, size
+        return found
+
+    def _types(self) -> list[int]:
         try:
-            for batch in self._store.load():
-                known = seen.setdefault(batch[0][1], set()) if batch else set()
+            return list(self._store._types(self._store._open_line()))
+        except (Lost, _Again) as error:
+            raise StoreUnavailableError(f"{self.where} gives no answer: {error}") from error
+
+    def _rows_of(self, number: int) -> Iterator[Batch]:
+        known: set[int] = set()  # redis may give an object twice
+        try:
+            for batch in self._store._load_type(number):
                 fresh = [each for each in batch if each[0] not in known]
                 known.update(each[0] for each in fresh)
                 yield fresh

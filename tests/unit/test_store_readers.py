@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,36 @@ def test_rows_that_change_while_they_are_read_are_no_damage(redis_process: Redis
         store.apply(Group(1, 4, 5, [(9, 1, b"nine")]))
         with pytest.raises(StoreMovedError):
             list(batches)
+
+
+@pytest.mark.parametrize("is_quiet", [False, True])
+def test_sizes_are_told_while_somebody_commits(
+    redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch, is_quiet: bool
+) -> None:
+    """Quiet: what changes the objects is no commit, so their numbers are damaged."""
+    redis_process.flush_all()
+    with served(in_redis(redis_process)) as store, reader_of(in_redis(redis_process)) as reader:
+        line, tid = reader._store._line, 4  # type: ignore[attr-defined]
+        ask = line.ask
+
+        def asked(*commands: Any) -> Any:
+            """Before the objects of a type are counted, somebody adds one."""
+            nonlocal tid
+            if commands[0][0] == "HLEN":
+                tid += 1
+                if is_quiet:
+                    ask(("HSET", commands[0][1], tid + 100, b"more"))
+                else:
+                    number = int(commands[0][1].rpartition(":")[2])
+                    store.apply(Group(1, tid - 1, tid, [(tid + 100, number, b"more")]))
+            return ask(*commands)
+
+        monkeypatch.setattr(line, "ask", asked)
+        if is_quiet:
+            with pytest.raises(StoreCorruptError, match="somebody writes to it"):
+                reader.sizes()
+        else:
+            assert reader.sizes() == {1: (1, 5), 2: (1, 5)}
 
 
 def test_rows_that_do_not_agree_in_a_quiet_redis_are_damage(redis_process: RedisProcess) -> None:
