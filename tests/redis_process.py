@@ -59,8 +59,8 @@ class RedisProcess:
     def url(self) -> str:
         return f"unix://{self.socket}"
 
-    def start(self) -> None:
-        """Returns when it listens, which it says; it may still be loading."""
+    def start(self, until: str = "ready to accept connections") -> None:
+        """Returns when it has said this: by default, that it listens and has loaded what it had."""
         assert self.process is None
         Path(self.socket).unlink(missing_ok=True)
         command = [PROGRAM or "", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", "s", "--dir"]
@@ -78,7 +78,7 @@ class RedisProcess:
         seen = []
         for line in self.process.stdout:
             seen.append(line)
-            if "ready to accept connections" in line.lower():  # worded and numbered differently by each release
+            if until in line.lower():  # worded and numbered differently by each release
                 break
         else:
             self.kill()

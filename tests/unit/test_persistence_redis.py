@@ -296,6 +296,32 @@ def test_an_outage_is_told_and_its_end_too(
     assert " is back, after " in last
 
 
+def test_a_redis_that_is_loading_is_waited_for(
+    redis_process: RedisProcess,
+    open_store: OpenStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(persistence_redis, "SILENT_S", 0.0)
+    store = open_store(redis_process)
+    fill(store, 1, 5)
+    store.close()
+    with redis_process.client() as client:
+        client.eval("for i = 1, 100000 do redis.call('SET', i, i) end", 0)
+    redis_process.kill()
+    redis_process.options += ["--key-load-delay", "100"]  # in microseconds: ten seconds, unless it is told to hurry
+    redis_process.start(until="server initialized")
+    again = RedisPersistence(url=redis_process.url, lease_s=2)
+    finish = in_thread(again.open)
+    while not caplog.records:
+        threading.Event().wait(0.01)
+    with redis_process.client() as client:
+        client.config_set("key-load-delay", 0)
+    with again:
+        assert finish().last_tid == 5
+    assert "is waited for, 30 s at most: Redis is loading" in caplog.records[0].getMessage()
+
+
 def test_an_outage_beyond_the_bound_leaves_the_outcome_open_and_last_tid_settles_it(
     redis_process: RedisProcess, open_store: OpenStore
 ) -> None:
