@@ -198,15 +198,10 @@ KeyIndex::Place KeyIndex::place_of(Key& key, ObjectId object) {
   }
   if ((members & kListTag) == 0) {
     place.chunk = chunk_of(members);
-  } else {  // the last chunk whose first member is not behind this one, or the very first
+  } else {
     place.list = list_of(members);
-    auto* begin = place.list->chunks();
-    auto* end = begin + place.list->count.load(std::memory_order_relaxed);
-    auto* behind = std::partition_point(begin, end, [object](const std::atomic<Chunk*>& chunk) {
-      return object_of(chunk.load(std::memory_order_relaxed)->words()[0].load(std::memory_order_relaxed)) <= object;
-    });
-    place.index = static_cast<uint32_t>(behind == begin ? 0 : behind - begin - 1);
-    place.chunk = begin[place.index].load(std::memory_order_relaxed);
+    place.index = place.list->index_of(object, place.list->count.load(std::memory_order_relaxed));
+    place.chunk = place.list->chunks()[place.index].load(std::memory_order_relaxed);
   }
   uint32_t count = place.chunk->count.load(std::memory_order_relaxed);
   place.position = place.chunk->position_of(object, count);

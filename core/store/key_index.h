@@ -128,6 +128,15 @@ class KeyIndex {
     uint32_t capacity;
     std::atomic<Chunk*>* chunks() { return reinterpret_cast<std::atomic<Chunk*>*>(this + 1); }
     const std::atomic<Chunk*>* chunks() const { return reinterpret_cast<const std::atomic<Chunk*>*>(this + 1); }
+    /// The last chunk whose first member is not behind this one, or the very first. Readers pass nothing by that they
+    /// can see: as long as a list is here, only the very first chunk gets a smaller first member.
+    uint32_t index_of(ObjectId object, uint32_t chunks_count) const {
+      auto* behind = std::partition_point(chunks(), chunks() + chunks_count, [object](const auto& chunk) {
+        const Chunk* at = chunk.load(std::memory_order_acquire);
+        return object_of(at->words()[0].load(std::memory_order_acquire)) <= object;
+      });
+      return static_cast<uint32_t>(std::max<ptrdiff_t>(behind - chunks() - 1, 0));
+    }
   };
 
   struct Key {  // key bytes follow in memory
@@ -183,7 +192,7 @@ class KeyIndex {
     } else {
       const ChunkList* list = list_of(members);
       uint32_t chunks = list->count.load(std::memory_order_acquire);
-      for (uint32_t c = 0; c < chunks; ++c)
+      for (uint32_t c = from.value > 0 ? list->index_of(from, chunks) : 0; c < chunks; ++c)
         if (!each_word(*list->chunks()[c].load(std::memory_order_acquire), from, f)) return;
     }
   }

@@ -10,6 +10,7 @@ namespace odb {
 namespace {
 
 constexpr size_t kScratchBytesKept = 1 << 20;
+constexpr size_t kLongWalk = 16;  // rows: from so many on it is worth to remember what is done
 
 }  // namespace
 
@@ -440,21 +441,28 @@ void Store::cut(Step floor) {
     Table& table = *forgotten_.front().table;
     counted(table, [&] { table.coverage_.expire(forgotten_.front().object, floor, limbo_); });
   }
+  // The first time that an object is met does all of it. To find that out anew for each of its steps would take the
+  // square of their number, where many of them follow the floor.
+  std::set<std::pair<const Table*, ObjectId>> walked;
   for (; !stale_.empty() && stale_.front().since <= floor; stale_.pop_front()) {
     const Stale& stale = stale_.front();
     counted(*stale.table, [&] {
-      for (int64_t i = 0; i < stale.count; ++i)
-        cut_chain(*stale.table, ObjectId{stale.first.value + i}, stale.since, floor);
+      for (int64_t i = 0; i < stale.count; ++i) {
+        ObjectId object{stale.first.value + i};
+        if (!walked.empty() && walked.contains({stale.table, object})) continue;
+        if (cut_chain(*stale.table, object, stale.since, floor) >= kLongWalk) walked.emplace(stale.table, object);
+      }
     });
   }
 }
 
-/// `since`: the step of the object's first row that this was not done for yet.
-void Store::cut_chain(Table& table, ObjectId object, Step since, Step floor) {
+/// `since`: the step of the object's first row that this was not done for yet. Gives how many rows follow the floor.
+size_t Store::cut_chain(Table& table, ObjectId object, Step since, Step floor) {
   Row* head = table.tree_.head(object);
   Row* oldest = head;
-  while (oldest != nullptr && oldest->step > floor) oldest = oldest->older.load(std::memory_order_relaxed);
-  if (oldest == nullptr) return;
+  size_t walked = 0;
+  for (; oldest != nullptr && oldest->step > floor; ++walked) oldest = oldest->older.load(std::memory_order_relaxed);
+  if (oldest == nullptr) return walked;
   bool have_keys_changed = false;
   for (const Row* row = oldest; row != nullptr && row->step >= since; row = row->older.load(std::memory_order_relaxed))
     have_keys_changed |= row->changes_keys;
@@ -465,18 +473,23 @@ void Store::cut_chain(Table& table, ObjectId object, Step since, Step floor) {
     table.tree_.remove(object, limbo_);
     limbo_.add(oldest, Row::destroy);
   }
+  return walked;
 }
 
 /// Of the `oldest` row that can still be read, and of those behind it. An index that has the same key for all of them, and
 /// for one that this was done for before, has nothing to expire.
 void Store::expire_keys(Table& table, ObjectId object, const Row& oldest, const Row* dead, Step since, Step floor) {
   for (uint32_t i = 0; i < table.indexes_.size(); ++i) {
+    std::set<Bytes, std::less<>> expired;
+    size_t expired_count = 0;
     auto find_key = [&](Bytes& key, const Row& row) {
       key.clear();
       if (!row.is_tombstone) table.append_index_key(key, IndexId{i}, row);
     };
     auto expire = [&](BytesView key) {
-      if (!key.empty()) table.indexes_[i]->expire(key, object, floor, limbo_);  // else it was dropped, or a tombstone
+      if (key.empty()) return;  // the index was dropped, or it is a tombstone
+      if (++expired_count > kLongWalk && !expired.emplace(key).second) return;  // between few keys, to and fro
+      table.indexes_[i]->expire(key, object, floor, limbo_);
     };
     find_key(key_after_, oldest);
     bool is_expired = false;

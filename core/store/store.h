@@ -169,7 +169,7 @@ class Store {
   bool is_unread(const KeyIndex& index) const;
   void add_stale(Table& table, ObjectId object);
   void cut(Step floor);
-  void cut_chain(Table& table, ObjectId object, Step since, Step floor);
+  size_t cut_chain(Table& table, ObjectId object, Step since, Step floor);
   void expire_keys(Table& table, ObjectId object, const Row& oldest, const Row* dead, Step since, Step floor);
   void add_rows_to_limbo(Row* row);
 

@@ -3,6 +3,7 @@
 #include "core/store/store.h"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 
 #include "core/store/store_testing.h"
 
@@ -483,6 +484,30 @@ BOOST_AUTO_TEST_CASE(random_histories_of_objects_that_flicker_agree_with_a_model
       }
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(an_object_that_goes_to_and_fro_costs_its_moves_once_when_a_view_closes) {
+  Store store;
+  Table& table = store.define(item_layout());
+  step(store, 1, Records().create(1, {"cup", 0, 1}));
+  // 40,000 moves below and above the floor: seconds or milliseconds, by whether each looks at all the others.
+  constexpr uint64_t kMoves = 40'000;
+  auto move = [&, tid = uint64_t{1}]() mutable {
+    for (uint64_t i = 0; i < kMoves; ++i, ++tid) step(store, tid + 1, Records().update(1, kShelf, int_value(tid % 2)));
+  };
+  Version oldest = store.open();
+  move();
+  Version middle = store.open();
+  Items then = items_at(table, middle.step);
+  move();
+  auto begin = std::chrono::steady_clock::now();
+  store.close(oldest.step);
+  store.trim();
+  BOOST_TEST((std::chrono::steady_clock::now() - begin < std::chrono::seconds(3)));
+  BOOST_TEST((items_at(table, middle.step) == then));
+  store.close(middle.step);
+  store.trim();
+  store.check();
 }
 
 BOOST_AUTO_TEST_SUITE_END()
