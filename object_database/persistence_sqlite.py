@@ -269,7 +269,7 @@ class SqlitePersistence(Persistence):
             yield
         finally:
             if self._db is not None:
-                self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                self._ask(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     def _mend(self) -> None:
         """After an error of the disk. Raises StoreUnavailableError while the disk does not work; the next call tries again."""

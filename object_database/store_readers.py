@@ -7,12 +7,15 @@
 
 An SQLite file is read in one transaction: whatever is committed meanwhile is not seen, and costs the log its size until the
 reader is closed. Redis has nothing of the kind for keys of any size, so its reader watches the key that every group writes, and
-confirm() tells whether one was written while it read.
+confirm() tells whether one was written while it read. Where groups never cease it has redis copy the objects first and reads
+the copies: redis serves nobody else while it copies, and needs the memory of the objects a second time.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,9 +30,10 @@ from object_database.errors import (
     StoreUnavailableError,
 )
 from object_database.persistence import Batch, Persistence, RedisPersistence, SqlitePersistence
+from object_database.persistence_interface import new_token
 from object_database.persistence_owner import Owner
 from object_database.persistence_redis import FORMAT, _Again
-from object_database.persistence_redis_line import Line, Lost
+from object_database.persistence_redis_line import Line, Lost, Refusal
 from object_database.persistence_sqlite import check_rows, check_types, translated
 
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["Content", "RedisReader", "SqliteReader", "StoreReader", "reader_of"]
 
 _COPY_PAGES = 2_048  # of a backup between two looks at the keyboard
+_COPIES_S = 600  # what a reader that was killed leaves in redis goes by itself
+
+_log = logging.getLogger(__name__)
 
 
 class Content(NamedTuple):
@@ -91,12 +98,12 @@ class StoreReader(ABC):
         return found
 
 
-def reader_of(store: Persistence) -> StoreReader:
-    """REQUIRES: store is not open."""
+def reader_of(store: Persistence, is_busy: bool = False) -> StoreReader:
+    """REQUIRES: store is not open. is_busy: groups come all the time."""
     if isinstance(store, SqlitePersistence):
         return SqliteReader(store)
     if isinstance(store, RedisPersistence):
-        return RedisReader(store)
+        return RedisReader(store, is_busy)
     raise StoreError(f"{store.describe()}: this kind of store has no reader")
 
 
@@ -226,29 +233,35 @@ class SqliteReader(StoreReader):
 
 
 class RedisReader(StoreReader):
-    def __init__(self, store: RedisPersistence):
+    def __init__(self, store: RedisPersistence, is_busy: bool = False):
         self._store = store
         self.where: str = store._where
+        self._is_busy = is_busy
+        self._copies: dict[int, str] | None = None  # type number -> key of the copy of its objects
+        self._renew_at = 0.0
 
     def __enter__(self) -> RedisReader:
         store = self._store
         store._line = Line(store._where, store._make_connection)
         try:
             names = [store._key(name) for name in ("meta", "facts", "sessions")]
-            replies = self._ask(("WATCH", names[0]), *(("HGETALL", name) for name in names))
-            meta, facts, sessions = ({each[i]: each[i + 1] for i in range(0, len(each), 2)} for each in replies[1:])
+            reads = [("HGETALL", name) for name in names]
+            replies = self._copy_and_ask(reads) if self._is_busy else None
+            if replies is None:
+                replies = self._ask(("WATCH", names[0]), *reads)[1:]
+            meta, facts, sessions = ({each[i]: each[i + 1] for i in range(0, len(each), 2)} for each in replies)
             if not meta:
                 raise StoreFormatError(f"{self.where}: there is no store")
             fields = {name.decode(): value for name, value in meta.items()}
             held = store._held_of(fields, has_objects=True)
-            types = store._types(store._open_line())
+            types = self._types()
             self.content: Content = Content(
                 FORMAT,
                 store._history_of(fields),
                 held.epoch,
                 held.last_tid,
                 store._facts_of(facts),
-                sum(self._ask(*(("HLEN", store._key(f"objects:{number}")) for number in types))),
+                sum(self._ask(*(("HLEN", self._key_of(number)) for number in types))),
                 store._outcomes_of(sessions),
             )
         except (Lost, _Again) as error:
@@ -265,7 +278,48 @@ class RedisReader(StoreReader):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._store.close()
+        copies, self._copies = self._copies, None
+        try:
+            if copies:
+                self._ask(("UNLINK", *copies.values()))
+        except StoreError as error:
+            _log.warning("%s keeps copies of the objects for %d s more: %s", self.where, _COPIES_S, error)
+        finally:
+            self._store.close()
+
+    def _copy_and_ask(self, reads: list[tuple[str, str]]) -> list[Any] | None:
+        """Copies of the objects, and the answers of the same moment. None when this redis cannot copy, or has no room."""
+        if not self._has_room():
+            return None
+        while True:
+            self._ask(("WATCH", self._store._key("types")))
+            token = new_token()
+            copies = {number: self._store._key(f"copy:{token}:{number}") for number in self._types()}
+            copying: list[tuple[str | int, ...]] = []
+            for number, copy in copies.items():
+                copying += [("COPY", self._store._key(f"objects:{number}"), copy), ("EXPIRE", copy, _COPIES_S)]
+            done = self._store._open_line().ask(("MULTI",), *reads, *copying, ("EXEC",))[-1]
+            if isinstance(done, Refusal):
+                self._ask(("UNWATCH",))
+                return None  # redis 6.0, a replica, a user who may not, or no memory
+            if done is not None:  # else a type was added
+                break
+        made = done[len(reads) :: 2]
+        self._copies = {number: copy for (number, copy), is_made in zip(copies.items(), made, strict=True) if is_made}
+        self._renew_at = time.monotonic() + _COPIES_S / 4
+        return list(done[: len(reads)])
+
+    def _has_room(self) -> bool:
+        """Whether redis may use twice the memory that it uses now. A copy that is too large would have commits refused."""
+        info = self._store._open_line().ask(("INFO", "memory"))[0]
+        if isinstance(info, Refusal):
+            return False
+        words = info.decode() if isinstance(info, bytes) else str(info)
+        memory = dict(line.partition(":")[::2] for line in words.split())
+        return int(memory["maxmemory"]) == 0 or 2 * int(memory["used_memory"]) <= int(memory["maxmemory"])
+
+    def _key_of(self, number: int) -> str:
+        return self._store._key(f"objects:{number}") if self._copies is None else self._copies[number]
 
     def rows(self) -> Iterator[Batch]:
         for number in self._types():
@@ -291,6 +345,8 @@ class RedisReader(StoreReader):
         return found
 
     def _types(self) -> list[int]:
+        if self._copies is not None:
+            return list(self._copies)
         try:
             return list(self._store._types(self._store._open_line()))
         except (Lost, _Again) as error:
@@ -299,7 +355,10 @@ class RedisReader(StoreReader):
     def _rows_of(self, number: int) -> Iterator[Batch]:
         known: set[int] = set()  # redis may give an object twice
         try:
-            for batch in self._store._load_type(number):
+            for batch in self._store._load_type(number, copy=self._key_of(number)):
+                if self._copies and time.monotonic() > self._renew_at:
+                    self._renew_at = time.monotonic() + _COPIES_S / 4
+                    self._ask(*(("EXPIRE", copy, _COPIES_S) for copy in self._copies.values()))
                 fresh = [each for each in batch if each[0] not in known]
                 known.update(each[0] for each in fresh)
                 yield fresh
@@ -327,11 +386,15 @@ class RedisReader(StoreReader):
                 return
 
     def confirm(self) -> None:
-        if self._ask(("MULTI",), ("PING",), ("EXEC",))[-1] is None:
+        if self._copies is not None:
+            if self._copies and self._ask(("EXISTS", *self._copies.values()))[0] != len(self._copies):
+                raise StoreUnavailableError(f"{self.where} has lost what it copied for this: do it again")
+        elif self._ask(("MULTI",), ("PING",), ("EXEC",))[-1] is None:
             raise StoreMovedError(
                 f"{self.where} was written to while it was read, so what was read is the state at no transaction: "
                 "do it when nobody commits, or with the server stopped; redis itself copies a store that is in use, "
-                "with BGSAVE"
+                "with BGSAVE. (It is asked to copy the objects beside themselves, which takes redis 6.2, not a replica, "
+                "a user who may, and memory for all of them twice.)"
             )
 
     def _ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:

@@ -26,7 +26,7 @@ from object_database.util_progress import Progress
 
 __all__ = ["ATTEMPTS", "Row", "backup", "fill", "load_into_core", "origin_of", "restore", "whole_file"]
 
-ATTEMPTS = 3  # to read a redis between two commits
+ATTEMPTS = 3  # to read a redis: between two commits, and then with copies of its objects
 
 Row = tuple[int, int, bytes]  # object id, type number, row
 
@@ -39,20 +39,20 @@ _BESIDE = ("", "-wal", "-shm", "-journal", ".owner")  # what SQLite and SqlitePe
 def backup(options: argparse.Namespace) -> int:
     source = store_of(options, makes_directory=False)
     with whole_file(options.dest, options.overwrite, source) as path:
-        content = try_again(lambda: _copy(reader_of(source), path))
+        content = try_again(lambda is_busy: _copy(reader_of(source, is_busy), path))
         _make_backup(path, content)
     print(f"{options.dest}: {content.object_count:,} objects at transaction {content.last_tid}")
     return 0
 
 
-def try_again(work: Callable[[], Content]) -> Content:
-    """Do it until nobody writes meanwhile, ATTEMPTS times at most."""
-    for _ in range(ATTEMPTS - 1):
+def try_again(work: Callable[[bool], Content]) -> Content:
+    """Do it until nobody writes meanwhile, ATTEMPTS times at most; work is told whether somebody did before."""
+    for attempt in range(ATTEMPTS - 1):
         try:
-            return work()
+            return work(attempt > 0)
         except StoreMovedError:
             continue
-    return work()
+    return work(True)
 
 
 def _copy(unopened: StoreReader, path: Path) -> Content:

@@ -76,14 +76,14 @@ _WORDS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
 def export_lines(options: argparse.Namespace) -> int:
     source = store_of(options, makes_directory=False)
     if options.file == "-":
-        _write(reader_of(source), sys.stdout)
+        _write(reader_of(source, is_busy=True), sys.stdout)  # nothing of it can be taken back
         sys.stdout.flush()
         return 0
     with whole_file(Path(options.file), options.overwrite, source) as path:
 
-        def attempt() -> Content:
+        def attempt(is_busy: bool) -> Content:
             with path.open("w", encoding="utf-8", newline="\n") as out:
-                return _write(reader_of(source), out)
+                return _write(reader_of(source, is_busy), out)
 
         content = try_again(attempt)
     print(f"{options.file}: {content.object_count:,} objects at transaction {content.last_tid}")

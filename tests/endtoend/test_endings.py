@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PRELUDE = """
-import atexit, os, sys, threading
+import atexit, os, sys, threading, types
 from object_database import InMemServer, Indexed, Schema, TcpServer, connect
 
 schema = Schema("endings")
@@ -78,7 +78,9 @@ class Late:
                 pass
         print("finalized")
 
-late = Late()
+# Not in this module: from 3.14 on annotations hold the module of a class, and with it whatever it has, beyond the end.
+sys.modules["other"] = types.ModuleType("other")
+sys.modules["other"].late = Late()
 """
 
 # ways to end -> (program, exit code, what it prints)

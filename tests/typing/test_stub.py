@@ -15,6 +15,8 @@ from object_database import _core
 
 STUB = Path(object_database.__file__).parent / "_core.pyi"
 
+UNNAMED = ("arg", "object")  # the parameter of a C function that has one, before 3.13 and since
+
 # What every class has, what says nothing to a type checker, and what C defines together with an operation that is listed.
 EVERYWHERE = {
     *("__call__", "__delattr__", "__doc__", "__getattribute__", "__init__", "__module__", "__ne__", "__new__"),
@@ -78,7 +80,7 @@ def complaints_about(where: str, stub: ast.stmt, thing: Any) -> list[str]:
     listed = parameters_of_stub(stub)
     if wanted is None:
         return []
-    is_same = len(wanted) == len(listed) and all(a in ("arg", b) for a, b in zip(wanted, listed, strict=True))
+    is_same = len(wanted) == len(listed) and all(a in (*UNNAMED, b) for a, b in zip(wanted, listed, strict=True))
     return [] if is_same else [f"{where} takes {wanted}, and the stub says {listed}"]
 
 

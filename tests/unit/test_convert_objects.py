@@ -264,7 +264,7 @@ def test_what_cannot_be_hashed_when_it_is_read_names_the_field(db: DatabaseConne
     try:
         with db.view():
             with pytest.raises(
-                CodecError, match=r"Box.it\[0\] \(an item\): putting it into a set raised TypeError: unhashable"
+                CodecError, match=r"Box.it\[0\] \(an item\): putting it into a set raised TypeError: .*unhashable"
             ):
                 print(box.it)
             with pytest.raises(CodecError, match=r"Box.it\['a'\] \(a key\): putting it into a dict raised TypeError"):

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from object_database.errors import StoreCorruptError, StoreError, StoreFormatError, StoreMovedError
-from object_database.persistence import Group, InMemoryPersistence, Persistence, RedisPersistence, SqlitePersistence
-from object_database.store_readers import StoreReader, reader_of
+from object_database import Schema, TcpServer, connect
+from object_database.cli import main
+from object_database.errors import (
+    StoreCorruptError,
+    StoreError,
+    StoreFormatError,
+    StoreMovedError,
+    StoreUnavailableError,
+)
+from object_database.persistence import (
+    Batch,
+    Group,
+    InMemoryPersistence,
+    Persistence,
+    RedisPersistence,
+    SqlitePersistence,
+)
+from object_database.store_readers import RedisReader, StoreReader, reader_of
 from tests.redis_process import RedisProcess
+
+schema = Schema("read_while_in_use")
+
+
+@schema.define
+class Counter:
+    value: int
 
 
 def in_redis(process: RedisProcess) -> RedisPersistence:
@@ -135,6 +158,99 @@ def test_sizes_are_told_while_somebody_commits(
                 reader.sizes()
         else:
             assert reader.sizes() == {1: (1, 5), 2: (1, 5)}
+
+
+def copies_in(process: RedisProcess) -> list[bytes]:
+    with process.client() as client:
+        return list(client.keys("odb:copy:*"))
+
+
+def test_a_busy_redis_is_read_as_it_was_when_its_objects_were_copied(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)) as store:
+        store.apply(Group(1, 4, 4, [(9, 3, b"nine")]))
+        store.apply(Group(1, 4, 4, [(9, 3, None)]))  # type 3 has no objects, and so no key
+        with reader_of(in_redis(redis_process), is_busy=True) as reader:
+            assert len(copies_in(redis_process)) == 2
+            store.apply(
+                Group(1, 4, 5, [(7, 1, b"SEVEN"), (9, 1, b"nine"), (8, 2, None), (10, 3, b"ten"), (11, 4, b"x")])
+            )
+            check_content(reader)
+            reader.confirm()
+        assert copies_in(redis_process) == []
+        assert store.last_tid() == 5  # and whoever commits was not disturbed
+
+
+def test_copies_that_are_gone_are_noticed_and_those_of_a_killed_reader_go(redis_process: RedisProcess) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)), reader_of(in_redis(redis_process), is_busy=True) as reader:
+        with redis_process.client() as client:
+            assert all(0 < client.ttl(key) <= 600 for key in copies_in(redis_process))
+            client.delete(*copies_in(redis_process))
+        assert rows_of(reader) == []
+        with pytest.raises(StoreUnavailableError, match="has lost what it copied"):
+            reader.confirm()
+
+
+@pytest.mark.parametrize("why", ["no room", "may not"])
+def test_a_redis_that_cannot_copy_is_watched(redis_process: RedisProcess, why: str) -> None:
+    redis_process.flush_all()
+    url = redis_process.url
+    with served(in_redis(redis_process)) as store, redis_process.client() as client:
+        if why == "no room":
+            client.config_set("maxmemory", client.info("memory")["used_memory"] * 3 // 2)
+        else:
+            client.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@all", "-copy")
+            url = url.replace("unix://", "unix://reader:secret@")
+        try:
+            with reader_of(RedisPersistence(url=url), is_busy=True) as reader:
+                assert copies_in(redis_process) == []
+                check_content(reader)
+                store.apply(Group(1, 4, 5, [(7, 1, b"SEVEN")]))
+                with pytest.raises(StoreMovedError, match="was written to while it was read"):
+                    reader.confirm()
+        finally:
+            client.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize("command", [["backup", "{}/copy"], ["export", "{}/copy"], ["export", "-"], ["check"]])
+def test_tools_read_a_redis_while_somebody_never_ceases_to_commit(
+    redis_process: RedisProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Every row of a group has the same value, so a copy of anything but one state would show."""
+    redis_process.flush_all()
+    confirm, batches_read = RedisReader.confirm, RedisReader.rows
+    with TcpServer("localhost", 0, in_redis(redis_process), None, "token") as server:
+        db = connect("localhost", server.port, "token")
+        db.subscribeToSchema(schema)
+        with db.transaction():
+            counters = [Counter() for _ in range(100)]
+
+        def commit() -> None:
+            with db.transaction():
+                for each in counters:
+                    each.value += 1
+
+        def rows(reader: RedisReader) -> Iterator[Batch]:
+            for batch in batches_read(reader):
+                commit()
+                yield batch
+
+        def confirmed(reader: RedisReader) -> None:
+            commit()
+            confirm(reader)
+
+        monkeypatch.setattr(RedisReader, "rows", rows)
+        monkeypatch.setattr(RedisReader, "confirm", confirmed)
+        words = [word.format(tmp_path) for word in command]
+        assert main([words[0], "--redis-url", redis_process.url, *words[1:]]) == 0
+    if command[0] != "backup":
+        return
+    with SqlitePersistence(tmp_path / "copy") as store:
+        store.open()
+        rows_of_counters = [row for batch in store.load() for row in batch if row[0] in {c._identity for c in counters}]
+    assert len(rows_of_counters) == 100
+    assert len({row for _, _, row in rows_of_counters}) == 1
 
 
 def test_rows_that_do_not_agree_in_a_quiet_redis_are_damage(redis_process: RedisProcess) -> None:
