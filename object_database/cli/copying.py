@@ -124,6 +124,10 @@ def whole_file(path: Path, overwrite: bool = False, source: Persistence | None =
             _sync(partial)
             partial.replace(path)
             _sync(path.parent)
+    except OSError as error:
+        if error.filename is None:  # of a write: the disk is full, say
+            error.filename = str(path)
+        raise
     finally:
         _remove(partial)
 

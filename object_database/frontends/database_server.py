@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "database_server.py
     except Stopped:
         say("stopped")
     except (ObjectDatabaseError, ValueError) as error:
-        print(f"database_server: {error}", file=sys.stderr)
+        print(f"{prog.removesuffix('.py')}: {error}", file=sys.stderr)
         has_served = isinstance(error, InternalError) or (server is not None and error is server.store_lost)
         return 1 if has_served else 2
     return 0

@@ -464,7 +464,7 @@ def test_an_export_that_fails_leaves_no_file(place: Place, tmp_path: Path) -> No
             "odb stats: redis at /nowhere, database 0, keys odb:* gives no answer",
         ),
         (["--data-dir", "d", "serve"], "odb serve: the options of serve stand behind the word"),
-        (["serve", "localhost", "0", "--service-token", "", "--inmem"], "database_server: a token is needed"),
+        (["serve", "localhost", "0", "--service-token", "", "--inmem"], "odb serve: a token is needed"),
         ([], "odb: error: the following arguments are required: COMMAND"),
     ],
 )

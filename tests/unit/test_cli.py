@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
+import os
 import struct
 import subprocess
 import sys
@@ -301,6 +303,13 @@ def test_a_store_is_not_overwritten_by_a_copy(tmp_path: Path) -> None:
     with whole_file(moved, overwrite=True) as partial:  # nothing lies beside it: nobody tells it from a backup
         partial.write_text("copy")
     assert moved.read_text() == "copy"
+
+
+def test_a_disk_that_is_full_is_told_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+    with pytest.raises(OSError, match=r"No space left on device: '.*copy'"), whole_file(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["backup", "export"])
