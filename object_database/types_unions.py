@@ -16,7 +16,6 @@ from object_database.types_base import (
     is_value_of,
     part_of,
     public,
-    shown,
 )
 
 __all__ = ["OneOf"]
@@ -58,18 +57,17 @@ def OneOf(*arms: Any) -> Any:
 
     A value is taken by the arm that is exactly its type, else by the first arm that converts it.
 
-    Args:    arms: two or more: types, None, and values: OneOf("new", "paid", None). Nested ones are flattened.
+    Args:    arms: one or more: types, None, and values: OneOf("new", "paid", None). Nested ones are flattened, and none is
+                   there twice.
     Raises:  TypeError: an arm is no field type.
     """
-    if len(arms) < 2:
-        raise SchemaError("OneOf takes two different types or more")
+    if not arms:
+        raise SchemaError("OneOf takes types and values, one at least")
     try:
         made = one_of(tuple(part_of(arm) for arm in arms))
     except TypeError as error:
         raise SchemaError(f"OneOf takes types and values: {error}") from None
-    if not isinstance(made, OneOfType):
-        raise SchemaError(f"OneOf takes two different types or more; all of these are {shown(made)}")
-    return made
+    return made if isinstance(made, OneOfType) else OneOfType.of(made)
 
 
 def one_of(parts: tuple[Any, ...]) -> Any:

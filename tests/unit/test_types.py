@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from object_database import DatabaseConnection, Indexed, OneOf, Schema
+from object_database import DatabaseConnection, Indexed, InMemServer, OneOf, Schema
 from object_database.errors import ValueTypeError
 from object_database.types import field_spec
 
@@ -254,10 +254,30 @@ def test_one_of_is_flat_and_has_no_arm_twice() -> None:
     assert hash(OneOf(None, int)) == hash(OneOf(None, int))
 
 
-@pytest.mark.parametrize("arms", [(), (int,), (int, int), ("A", "A"), (int, list), (int, 1j), (int, Colour.RED)])
-def test_one_of_takes_two_types_or_more(arms: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError, match="OneOf takes"):
+@pytest.mark.parametrize("arms", [(), (int, list), (int, 1j), (int, Colour.RED), ([1],)])
+def test_one_of_takes_types_and_values(arms: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match="OneOf takes types and values"):
         OneOf(*arms)
+
+
+def test_one_of_a_single_arm_is_that_arm() -> None:
+    """OneOf(*names), however many there are."""
+    single = Schema("single")
+
+    @single.define
+    class Only:
+        state: OneOf("new")  # type: ignore[valid-type]
+        number: OneOf(int, OneOf(int))  # type: ignore[valid-type]
+
+    assert OneOf(int) is OneOf(int, int)
+    assert (OneOf(int).Types, OneOf("new").Types, str(OneOf(int))) == ((int,), ("new",), "OneOf(int)")
+    with InMemServer(auth_token="t") as server, server.connect("t") as db:
+        db.subscribeToSchema(single)
+        with db.transaction():
+            only = Only(number=3)
+            assert (only.state, only.number) == ("new", 3)
+            with pytest.raises(TypeError, match="Only.state: 'old' was given, and the field takes 'new'"):
+                only.state = "old"
 
 
 # ---- numpy
