@@ -268,7 +268,7 @@ class SqlitePersistence(Persistence):
         try:
             yield
         finally:
-            if self._db is not None:
+            if self._db is not None and self._broken is None:  # to mend it opens it anew
                 self._ask(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     def _mend(self) -> None:
