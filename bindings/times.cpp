@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "bindings/errors.h"
 #include "bindings/gil.h"
@@ -71,15 +72,28 @@ Date date_of(int64_t days) {
           static_cast<int>(day_of_year - (153 * month + 2) / 5 + 1)};
 }
 
-int64_t floor_days(int64_t us) { return us >= 0 ? us / kDayUs : -((-us + kDayUs - 1) / kDayUs); }
+struct Days {
+  int64_t days, rest_us;  // the rest is never below 0
+};
+Days days_of(int64_t us) {
+  int64_t days = us / kDayUs, rest = us % kDayUs;
+  return rest < 0 ? Days{days - 1, rest + kDayUs} : Days{days, rest};
+}
 
-int64_t microseconds_of(PyObject* delta) {
-  return (PyDateTime_DELTA_GET_DAYS(delta) * int64_t{86'400} + PyDateTime_DELTA_GET_SECONDS(delta)) * kSecondUs +
-         PyDateTime_DELTA_GET_MICROSECONDS(delta);
+/// None when they are more than 64 bits hold.
+std::optional<int64_t> microseconds_of(PyObject* delta) {
+  int64_t seconds = PyDateTime_DELTA_GET_DAYS(delta) * int64_t{86'400} + PyDateTime_DELTA_GET_SECONDS(delta);
+  int64_t rest = PyDateTime_DELTA_GET_MICROSECONDS(delta), us = 0;
+  if (seconds < 0) {  // both of one sign, so that neither step is further from 0 than the sum
+    ++seconds;
+    rest -= kSecondUs;
+  }
+  if (__builtin_mul_overflow(seconds, kSecondUs, &us) || __builtin_add_overflow(us, rest, &us)) return std::nullopt;
+  return us;
 }
 
 PyObject* new_delta(int64_t us) {
-  int64_t days = floor_days(us), rest = us - days * kDayUs;
+  auto [days, rest] = days_of(us);
   return PyDelta_FromDSU(static_cast<int>(days), static_cast<int>(rest / kSecondUs),
                          static_cast<int>(rest % kSecondUs));
 }
@@ -108,7 +122,7 @@ Fit encode_datetime(PyObject* value, Bytes& out) {
     put_datetime_naive(out, us);
     return Fit::kTaken;
   }
-  int64_t offset_us = microseconds_of(offset.get());
+  int64_t offset_us = microseconds_of(offset.get()).value();  // less than a day
   put_datetime_aware(out, us - offset_us, offset_us);
   return Fit::kTaken;
 }
@@ -125,14 +139,13 @@ Fit encode_time(PyObject* value, Bytes& out, std::string& fault) {
 }
 
 Fit encode_timedelta(PyObject* value, Bytes& out, std::string& fault) {
-  constexpr int kDaysMax = 106'751'990;  // whole days of 2^63 microseconds
-  int days = PyDateTime_DELTA_GET_DAYS(value);
-  if (days > kDaysMax || days < -kDaysMax) {
-    fault = "a timedelta of " + std::to_string(days) + " days cannot be stored: it takes up to " +
-            std::to_string(kDaysMax) + " days either way";
+  std::optional<int64_t> us = microseconds_of(value);
+  if (!us) {
+    fault = "a timedelta of " + std::to_string(PyDateTime_DELTA_GET_DAYS(value)) +
+            " days cannot be stored: it takes 2^63 microseconds, 106,751,991 days, either way";
     return Fit::kNot;
   }
-  put_timedelta(out, microseconds_of(value));
+  put_timedelta(out, *us);
   return Fit::kTaken;
 }
 
@@ -193,7 +206,7 @@ PyObject* new_zone(int64_t offset_us) {
 }
 
 PyObject* new_datetime(int64_t local_us, PyObject* zone) {
-  int64_t days = floor_days(local_us), rest = local_us - days * kDayUs;
+  auto [days, rest] = days_of(local_us);
   Date date = date_of(days);
   auto seconds = static_cast<int>(rest / kSecondUs);
   return PyDateTimeAPI->DateTime_FromDateAndTime(date.year, date.month, date.day, seconds / 3600, seconds / 60 % 60,

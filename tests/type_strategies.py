@@ -170,7 +170,7 @@ DATETIMES = st.one_of(
     ZONES.map(_NOON.astimezone),
     st.sampled_from([datetime.min, datetime.max, datetime.max.replace(tzinfo=timezone(timedelta(hours=-23)))]),
 )
-_DELTA_MAX = timedelta(days=106_751_990)
+_DELTA_MIN, _DELTA_MAX = timedelta(microseconds=-(1 << 63)), timedelta(microseconds=(1 << 63) - 1)
 
 
 def _scalar(annotation: Any, values: Strategy, is_python_ordered: bool = True) -> Made:
@@ -191,7 +191,7 @@ SCALARS = [
     _scalar(datetime, DATETIMES, False),
     _scalar(date, st.dates()),
     _scalar(time, st.times()),
-    _scalar(timedelta, st.timedeltas(-_DELTA_MAX, _DELTA_MAX)),
+    _scalar(timedelta, st.timedeltas(_DELTA_MIN, _DELTA_MAX)),
     _scalar(Decimal, DECIMALS),
     _scalar(uuid.UUID, st.uuids()),
     _range(Int8, -(2**7), 2**7 - 1),
@@ -250,7 +250,7 @@ def _hashable(values: Strategy) -> Strategy:
 ANYTHING = _hashable(
     st.one_of(
         st.none(), st.booleans(), INTS, FLOATS, TEXTS, BYTES, DATETIMES, st.dates(), st.times(), DECIMALS, st.uuids(),
-        st.timedeltas(-_DELTA_MAX, _DELTA_MAX),
+        st.timedeltas(_DELTA_MIN, _DELTA_MAX),
         st.builds(MadeKnown, INTS, FLOATS),
         st.builds(Shape.Circle, FLOATS),
         st.builds(Celsius, st.floats(allow_nan=False)),

@@ -208,7 +208,7 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "datetime": st.datetimes(timezones=zones),
     "date": st.dates(),
     "time": st.times(),
-    "timedelta": st.timedeltas(dt.timedelta(days=-106_751_990), dt.timedelta(days=106_751_990)),
+    "timedelta": st.timedeltas(dt.timedelta(microseconds=-(1 << 63)), dt.timedelta(microseconds=(1 << 63) - 1)),
     "decimal": st.decimals(allow_nan=False, allow_infinity=False),
     "uuid": st.uuids(),
     "uint64": st.integers(0, (1 << 64) - 1),
@@ -231,6 +231,8 @@ def test_values_of_the_standard_library_come_back(data: st.DataObject, name: str
     [
         ("time", dt.time(1, tzinfo=dt.timezone.utc), "x: a time with a tzinfo cannot be stored"),
         ("timedelta", dt.timedelta.max, "x: a timedelta of 999999999 days cannot be stored"),
+        ("timedelta", dt.timedelta(microseconds=1 << 63), "x: a timedelta of 106751991 days cannot be stored"),
+        ("timedelta", dt.timedelta(microseconds=-(1 << 63) - 1), "x: a timedelta of -106751992 days cannot be stored"),
         ("decimal", Decimal("NaN"), "x: a Decimal that is no finite number"),
         ("decimal", Decimal("-Infinity"), "x: a Decimal that is no finite number"),
         ("decimal", Decimal("1" * 1001), "x: a Decimal has at most 1000 digits"),

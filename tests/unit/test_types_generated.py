@@ -36,7 +36,10 @@ from tests.type_strategies import (
 
 EXAMPLES = int(os.environ.get("ODB_EXAMPLES", 0))
 # Some strategies are long when they are shown, and those that filter are.
-pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
+    pytest.mark.timeout(0 if "ODB_EXAMPLES" in os.environ else 300),  # a finding is made small before it is shown
+]
 REFUSALS = (ValueTypeError, ValueRangeError, TextError)
 
 
