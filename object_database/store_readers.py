@@ -304,6 +304,8 @@ class RedisReader(StoreReader):
                 return None  # redis 6.0, a replica, a user who may not, or no memory
             if done is not None:  # else a type was added
                 break
+        self._copies = copies
+        self._store._checked_transaction([done])
         made = done[len(reads) :: 2]
         self._copies = {number: copy for (number, copy), is_made in zip(copies.items(), made, strict=True) if is_made}
         self._renew_at = time.monotonic() + _COPIES_S / 4

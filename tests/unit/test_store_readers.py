@@ -192,6 +192,19 @@ def test_copies_that_are_gone_are_noticed_and_those_of_a_killed_reader_go(redis_
             reader.confirm()
 
 
+@pytest.mark.parametrize("name", ["meta", "sessions", "objects:1"])
+def test_a_key_of_a_busy_redis_that_is_no_hash_is_damage(redis_process: RedisProcess, name: str) -> None:
+    redis_process.flush_all()
+    with served(in_redis(redis_process)):
+        pass
+    with redis_process.client() as client:
+        client.set(f"odb:{name}", b"text")
+    with pytest.raises(StoreCorruptError, match="somebody else has written to its keys"):
+        with reader_of(in_redis(redis_process), is_busy=True) as reader:
+            rows_of(reader)
+    assert copies_in(redis_process) == []
+
+
 @pytest.mark.parametrize("why", ["no room", "may not"])
 def test_a_redis_that_cannot_copy_is_watched(redis_process: RedisProcess, why: str) -> None:
     redis_process.flush_all()
