@@ -277,6 +277,11 @@ def test_a_redis_that_stands_still_is_waited_for(redis_process: RedisProcess, op
     assert held_by(redis_process) == (20, contents_after(20))
 
 
+def until_told(caplog: pytest.LogCaptureFixture) -> None:
+    while not caplog.records:
+        threading.Event().wait(0.01)
+
+
 def test_an_outage_is_told_and_its_end_too(
     redis_process: RedisProcess,
     open_store: OpenStore,
@@ -287,8 +292,7 @@ def test_an_outage_is_told_and_its_end_too(
     store = open_store(redis_process)
     redis_process.kill()
     finish = in_thread(lambda: store.apply(group_of(1, 1)))
-    while not caplog.records:
-        threading.Event().wait(0.01)
+    until_told(caplog)
     redis_process.start()
     finish()
     first, last = (record.getMessage() for record in caplog.records)
@@ -313,8 +317,7 @@ def test_a_redis_that_is_loading_is_waited_for(
     redis_process.start(until="server initialized")
     again = RedisPersistence(url=redis_process.url, lease_s=2)
     finish = in_thread(again.open)
-    while not caplog.records:
-        threading.Event().wait(0.01)
+    until_told(caplog)
     with redis_process.client() as client:
         client.config_set("key-load-delay", 0)
     with again:
