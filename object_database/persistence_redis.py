@@ -58,6 +58,7 @@ __all__ = ["RedisPersistence"]
 FORMAT = 1
 FIELDS_MAX = 1_000  # of one HSET or HDEL: redis serves nobody else while it reads one command
 COMMAND_BYTES = 1 << 20
+MULTI, EXEC = pack("MULTI"), pack("EXEC")
 FULL = {"OOM", "READONLY", "MISCONF", "NOREPLICAS"}
 PASSING = {"LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"}
 PAUSE_S_MAX = 1.0
@@ -161,6 +162,8 @@ class RedisPersistence(Persistence):
         self._where = f"redis at {place}, database {at.get('db') or 0}, keys {prefix}:*"
         self._make_connection = pool.make_connection
         self._prefix = prefix
+        meta = self._key("meta")
+        self._packed_watch = [pack("WATCH", meta), pack("HMGET", meta, "epoch", "token", "last_tid")]
         self._min_replicas = min_replicas
         self._wait_ms = wait_ms
         self._retry_s = retry_s
@@ -451,7 +454,7 @@ class RedisPersistence(Persistence):
         """What the store holds, from now on watched."""
         if self._watched is None or is_fresh:
             line = self._open_line()
-            held = self._read_held(line.ask(*self._watch())[1])
+            held = self._read_held(line.ask_packed(self._packed_watch, 2)[1])
             if held.epoch < self._opened.epoch or held.last_tid < self._opened.last_tid:
                 # A replica that still catches up is no loss: it may be promoted, or the primary may come back.
                 role = line.ask(("ROLE",))[0]
@@ -460,10 +463,6 @@ class RedisPersistence(Persistence):
                     raise _Again("its address leads to a replica that is behind")
             self._watched = held
         return self._watched
-
-    def _watch(self) -> list[tuple[str, ...]]:
-        meta = self._key("meta")
-        return [("WATCH", meta), ("HMGET", meta, "epoch", "token", "last_tid")]
 
     def _read_held(self, reply: Any) -> Held:
         epoch, token, last_tid = self._checked(reply)
@@ -478,11 +477,11 @@ class RedisPersistence(Persistence):
         """Carry them out if nobody has written odb:meta since it was looked at; wait for the replicas."""
         line = self._open_line()
         was_open = self._attempt_is_open
-        packed = [pack("MULTI"), *commands, pack("HSET", self._key("meta"), "last_tid", last_tid), pack("EXEC")]
+        packed = [MULTI, *commands, pack("HSET", self._key("meta"), "last_tid", last_tid), EXEC]
         in_transaction = len(packed)
         if self._min_replicas:
             packed.append(pack("WAIT", self._min_replicas, self._wait_ms))
-        packed += [pack(*command) for command in self._watch()]
+        packed += self._packed_watch
         self._watched, self._attempt_is_open = None, True
         replies = line.ask_packed(packed, len(packed))
         watched = replies[-1]

@@ -233,7 +233,7 @@ class SqlitePersistence(Persistence):
         self._identity = (stat.st_dev, stat.st_ino)
 
         db = self._guarded(self._connect)
-        self._guarded(lambda: self._transaction(lambda: self._take(db, token)))
+        self._guarded(lambda: self._transaction(db, lambda: self._take(db, token)))
         history, epoch, last_tid = self._ask("SELECT history, epoch, last_tid FROM store").fetchone()
         self._opened = Held(epoch, token, last_tid)
         facts = dict(self._ask("SELECT name, value FROM facts").fetchall())
@@ -361,7 +361,7 @@ class SqlitePersistence(Persistence):
                 db.executemany("DELETE FROM sessions WHERE session = ?", [(session,) for session in forgotten])
             return True
 
-        return self._transaction(change)
+        return self._transaction(db, change)
 
     def _advance(self, db: sqlite3.Connection, group: Group) -> bool:
         """Whether the group is to be written; the store then ends with it. When all is well this reads nothing back."""
@@ -374,9 +374,8 @@ class SqlitePersistence(Persistence):
         db.execute("UPDATE store SET last_tid = ?", (group.last_tid,))
         return True
 
-    def _transaction(self, change: Callable[[], bool]) -> bool:
+    def _transaction(self, db: sqlite3.Connection, change: Callable[[], bool]) -> bool:
         """Run it between BEGIN IMMEDIATE and COMMIT, or ROLLBACK when it raises or returns False."""
-        db = self._database()
         db.execute("BEGIN IMMEDIATE")
         try:
             is_changed = change()
@@ -424,15 +423,17 @@ class SqlitePersistence(Persistence):
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
         """Run it; errors of SQLite become ours."""
-        import sqlite3
-
         try:
             return work()
-        except (sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
-            raise InvalidArgumentError(
-                f"{self.path}: a value that cannot be stored; nothing was done: {error}"
-            ) from error
-        except (sqlite3.Error, MemoryError) as error:
+        except Exception as error:
+            import sqlite3
+
+            if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+                raise InvalidArgumentError(
+                    f"{self.path}: a value that cannot be stored; nothing was done: {error}"
+                ) from error
+            if not isinstance(error, (sqlite3.Error, MemoryError)):
+                raise
             ours = translated(error, self.path)
             if not isinstance(ours, (StoreFullError, StoreFormatError)) and not _is_locked(error):
                 self._broken = str(error)

@@ -36,7 +36,7 @@ from tests.redis_process import RedisProcess
 from tests.store_model import contents_after, contents_of, group_of
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ["memory", "sqlite", "redis", "faulty"]
+KINDS = ["memory", "sqlite", "redis", "redis without hiredis", "faulty"]
 DURABLE = ["sqlite", "redis"]  # outlive their process
 
 Make = Callable[[], Persistence]
@@ -46,10 +46,19 @@ def maker(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Make:
     """Makes handles of one new, empty store: what two servers would each have."""
     if kind == "sqlite":
         return lambda: SqlitePersistence(tmp_path / "store.sqlite")
-    if kind == "redis":
+    if kind.startswith("redis"):
         process: RedisProcess = request.getfixturevalue("redis_process")
         process.flush_all()
-        return lambda: RedisPersistence(url=process.url, lease_s=2)
+
+        def in_redis() -> Persistence:
+            store = RedisPersistence(url=process.url, lease_s=2)
+            if kind == "redis without hiredis":
+                from redis._parsers import _RESP2Parser
+
+                store._make_connection.__self__.connection_kwargs["parser_class"] = _RESP2Parser
+            return store
+
+        return in_redis
     if kind == "faulty":
         seeds = itertools.count()
         return lambda: RetriedPersistence(
