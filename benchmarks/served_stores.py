@@ -22,7 +22,13 @@ from model import HOST, TOKEN, Counter, connected, load
 from registry import Run, Sample, at_least, at_most, at_most_of_probe, benchmark, figure
 
 from object_database import TcpServer
-from object_database.persistence import Group, Persistence, RedisPersistence, SqlitePersistence
+from object_database.persistence import (
+    Group,
+    InMemoryPersistence,
+    Persistence,
+    RedisPersistence,
+    SqlitePersistence,
+)
 
 APPENDS = 200  # of the store alone
 IN_FLIGHT = 64  # of a client that does not wait for each commit
@@ -30,6 +36,8 @@ COMMITTERS = 4  # beside a backup
 
 
 def store_at(where: str) -> Persistence:
+    if where == "memory":
+        return InMemoryPersistence()
     return RedisPersistence(url=where) if where.startswith("unix:") else SqlitePersistence(where)
 
 
@@ -67,6 +75,9 @@ def append_alone(where: str) -> Iterator[float]:
 @contextmanager
 def place(run: Run, kind: str) -> Iterator[str]:
     """A new store of that kind, which is gone afterwards."""
+    if kind == "memory":
+        yield kind
+        return
     with tempfile.TemporaryDirectory(prefix="odb-", dir=run.directory) as folder:
         if kind == "sqlite":
             yield folder
@@ -246,6 +257,14 @@ def eight_sqlite(run: Run) -> Sample:
 @figure(name="in memory", unit="commits/s")
 def eight_redis(run: Run) -> Sample:
     return eight(run, "redis", subscribed="none")
+
+
+@benchmark("stores.eight_memory", "8 clients on InMemoryPersistence(): what the way through any store leaves of the rate")
+@figure(unit="% of in memory")
+@figure(name="rate", unit="commits/s")
+@figure(name="in memory", unit="commits/s")
+def eight_memory(run: Run) -> Sample:
+    return eight(run, "memory", subscribed="none")
 
 
 @benchmark("stores.ahead_sqlite", f"8 clients on SQLite, each with up to {IN_FLIGHT} commits that it does not wait for")
