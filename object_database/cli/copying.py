@@ -37,7 +37,7 @@ _BESIDE = ("", "-wal", "-shm", "-journal", ".owner")  # what SQLite and SqlitePe
 
 
 def backup(options: argparse.Namespace) -> int:
-    source = store_of(options, makes_directory=False)
+    source = store_of(options, must_exist=True)
     with whole_file(options.dest, options.overwrite, source) as path:
         content = try_again(lambda is_busy: _copy(reader_of(source, is_busy), path))
         _make_backup(path, content)

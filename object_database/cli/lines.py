@@ -74,7 +74,7 @@ _WORDS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
 
 
 def export_lines(options: argparse.Namespace) -> int:
-    source = store_of(options, makes_directory=False)
+    source = store_of(options, must_exist=True)
     if options.file == "-":
         _write(reader_of(source, is_busy=True), sys.stdout)  # nothing of it can be taken back
         sys.stdout.flush()

@@ -458,7 +458,10 @@ def test_an_export_that_fails_leaves_no_file(place: Place, tmp_path: Path) -> No
         (["--data-dir", ".", "stats"], "odb stats: there is no store "),
         (["--data-dir", ".", "--redis_port", "1", "check"], "odb check: objects live in one place"),
         (["--data-dir", "d", "restore", "nothing"], "odb restore: there is no store "),
+        (["--data-dir", "d", "restore", "."], "odb restore: there is no store "),
         (["--data-dir", "d", "import", "nothing"], "odb import: nothing: No such file or directory"),
+        (["--data-dir", "d", "import", "."], "odb import: .: Is a directory"),
+        (["--data-dir", "d", "import", "/dev/null"], "odb import: /dev/null, line 1: the file is empty"),
         (
             ["--redis-url", "unix:///nowhere", "stats"],
             "odb stats: redis at /nowhere, database 0, keys odb:* gives no answer",
@@ -477,6 +480,7 @@ def test_what_cannot_be_done_is_told_in_one_sentence(
     for name in ("ODB_SERVICE_TOKEN", "ODB_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     assert refused(*words).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["odb", "object_database"])
