@@ -378,7 +378,7 @@ class RedisReader(StoreReader):
     def _rows_of(self, number: int) -> Iterator[Batch]:
         known: set[int] = set()  # redis may give an object twice
         try:
-            for batch in self._store._load_type(number, copy=self._key_of(number)):
+            for batch in self._store._load_type(number, self._key_of(number)):
                 if self._copies and time.monotonic() > self._renew_at:
                     self._renew_at = time.monotonic() + _COPIES_S / 4
                     self._ask(*(("EXPIRE", copy, _COPIES_S) for copy in self._copies.values()))
