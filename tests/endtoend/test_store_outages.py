@@ -541,6 +541,7 @@ def test_a_disk_that_goes_on_failing_ends_the_program_with_a_sentence(start_serv
     code, _, complaint = program.finish()
     assert code == 1
     assert complaint.splitlines()[-1].startswith("database_server: ")
+    assert complaint.endswith("may have more than 10,000 bytes (ulimit -f)\n")
     assert "Traceback" not in complaint
     assert left_in(SqlitePersistence(tmp_path)) in ([1], [1, 2])
 
