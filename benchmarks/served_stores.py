@@ -29,6 +29,7 @@ from object_database.persistence import (
     RedisPersistence,
     SqlitePersistence,
 )
+from object_database.store_readers import RedisReader, reader_of
 
 APPENDS = 200  # of the store alone
 IN_FLIGHT = 64  # of a client that does not wait for each commit
@@ -241,6 +242,37 @@ def beside_backup(run: Run) -> Sample:
     return Sample({"": lost, "backup": took, "quiet": quiet})
 
 
+def copying_reader(where: str) -> Iterator[Any]:
+    """Worker: each step has redis copy the objects, as `odb backup` does while others commit, and drops the copies."""
+    yield None
+    while True:
+        with reader_of(store_at(where), is_busy=True) as reader:
+            if not isinstance(reader, RedisReader) or not reader._copies:
+                raise RuntimeError("this redis copies nothing: it takes redis 6.2 or later")
+        yield None
+
+
+def beside_copy(run: Run) -> Sample:
+    with place(run, "redis") as where:
+        server = run.client(serve_from, where=where)
+        port = server.ready["port"]
+        loader = run.client(load, port=port, kind="IndexedPair", count=run.size)
+        loader.step()
+        loader.end()
+        reader = run.client(copying_reader, where=where)
+        clients = run.clients(COMMITTERS, increment_client, port=port, seconds=run.seconds, subscribed="none")
+        longest, quiet = [], []
+        for _ in range(run.repetitions):
+            quiet.append(max(step["max_ms"] for step in together(clients)))
+            for each in clients:
+                each.ask()
+            reader.step()
+            longest.append(max(each.answer()["max_ms"] for each in clients))
+        for each in (*clients, reader, server):
+            each.end()
+    return Sample({"": longest, "quiet": quiet}, {"": quiet})
+
+
 @benchmark(
     "stores.eight_sqlite", "8 clients on SQLite, each subscribed to its own object, over the same without a store"
 )
@@ -321,3 +353,14 @@ def load_redis(run: Run) -> Sample:
 @figure(name="quiet", unit="commits/s")
 def backup(run: Run) -> Sample:
     return beside_backup(run)
+
+
+@benchmark(
+    "stores.copy_pause",
+    f"the longest wait of {COMMITTERS} clients that commit while redis copies the objects for a backup; probe: without",
+    size=100_000,
+)
+@figure(unit="ms")
+@figure(name="quiet", unit="ms")
+def copy_pause(run: Run) -> Sample:
+    return beside_copy(run)

@@ -213,11 +213,10 @@ class RedisPersistence(Persistence):
 
     def load(self, rows_max: int = 10_000) -> Iterator[Batch]:
         for type_number in self._types(self._open_line()):
-            yield from self._load_type(type_number, rows_max)
+            yield from self._load_type(type_number, self._key(f"objects:{type_number}"), rows_max)
 
-    def _load_type(self, type_number: int, rows_max: int = 10_000, copy: str = "") -> Iterator[Batch]:
+    def _load_type(self, type_number: int, key: str, rows_max: int = 10_000) -> Iterator[Batch]:
         line = self._open_line()
-        key = copy or self._key(f"objects:{type_number}")
         size, cursor, found = BatchSize(rows_max), b"0", array("q")
         while True:
             # A cursor means something to the very process of redis that gave it, so a lost line ends the load.

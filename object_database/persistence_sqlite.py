@@ -289,7 +289,7 @@ class SqlitePersistence(Persistence):
         try:
             self._guarded(reopen)
         except OSError as error:
-            raise StoreUnavailableError(f"{self.path}: {error}") from error
+            raise StoreUnavailableError(f"{self.path}: {_told(error, self.path)}") from error
         self._broken = None
 
     def _write_log_again(self) -> None:
@@ -436,7 +436,7 @@ class SqlitePersistence(Persistence):
                 raise
             ours = translated(error, self.path)
             if not isinstance(ours, (StoreFullError, StoreFormatError)) and not _is_locked(error):
-                self._broken = str(error)
+                self._broken = _told(error, self.path)
             raise ours from error
 
 
@@ -477,7 +477,26 @@ def translated(error: BaseException, path: Path) -> StoreError:
         return StoreFormatError(f"{path} is no SQLite database, or its first page is damaged")
     if _is_locked(error):
         return StoreUnavailableError(f"{path} is locked by another program, a shell perhaps: {error}")
-    return StoreUnavailableError(f"{path}: {error}")
+    return StoreUnavailableError(f"{path}: {_told(error, path)}")
+
+
+def _told(error: BaseException, path: Path) -> str:
+    """What it says. To SQLite a limit of the process (EFBIG) is an error of the disk like any other, so nobody can say of a
+    group that it is not there, as when the disk is full; but people can be told what to look at."""
+    import resource
+
+    bytes_max = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    is_failure = _code(error) == 10 or isinstance(error, OSError)
+    if is_failure and 0 <= bytes_max <= max(_bytes_of(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")):
+        return f"{error}, likely because no file of this process may have more than {bytes_max:,} bytes (ulimit -f)"
+    return str(error)
+
+
+def _bytes_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 # SQLite takes any value in any column, and people have shells.

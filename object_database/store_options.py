@@ -44,13 +44,13 @@ def is_default_store(options: argparse.Namespace) -> bool:
 
 def store_of(
     options: argparse.Namespace,
-    makes_directory: bool = True,
+    must_exist: bool = False,
     retry_s: float = RETRY_S,
     default_port: int | None = None,
 ) -> Persistence:
     """The store that the options name. Raises ValueError with a sentence for the user.
 
-    Args: makes_directory: of --data-dir, if it is not there; else that is an error.
+    Args: must_exist: a --data-dir that is not there is an error; else who opens the store makes it.
           retry_s: how long it is tried again when it does not answer.  default_port: of a redis whose port nobody named.
     """
     has_redis = any(each is not None for each in (options.redis_host, options.redis_port, options.redis_url))
@@ -59,12 +59,7 @@ def store_of(
     if options.data_dir is not None:
         if has_redis or options.redis_min_replicas is not None:
             raise ValueError("objects live in one place: --data-dir or redis, not both")
-        if makes_directory:
-            try:
-                options.data_dir.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ValueError(f"the data directory cannot be made: {error}") from error
-        elif not options.data_dir.is_dir():
+        if must_exist and not options.data_dir.is_dir():
             raise ValueError(f"there is no directory {options.data_dir}")
         return SqlitePersistence(str(options.data_dir / FILE_NAME), busy_s=retry_s)
     if options.redis_url is not None:

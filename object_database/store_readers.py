@@ -73,6 +73,10 @@ class StoreReader(ABC):
     def __exit__(self, *exception: object) -> None: ...
 
     @abstractmethod
+    def is_there(self) -> bool:
+        """Whether there is a store, sound or not; asked without `with`. Raises where none can be made: StoreUnavailableError."""
+
+    @abstractmethod
     def rows(self) -> Iterator[Batch]:
         """[(object id, type number, row)]"""
 
@@ -163,6 +167,14 @@ class SqliteReader(StoreReader):
         db, self._db = self._db, None
         if db is not None:
             db.close()
+
+    def is_there(self) -> bool:
+        if self.path.exists():
+            return True
+        above = next(each for each in self.path.parents if each.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise StoreUnavailableError(f"{self.where} cannot be made: {above} is no directory where you may write")
+        return False
 
     def _has_log(self) -> bool:
         return Path(f"{self.path}-wal").exists()
@@ -287,6 +299,15 @@ class RedisReader(StoreReader):
         finally:
             self._store.close()
 
+    def is_there(self) -> bool:
+        store = self._store
+        store._line = Line(store._where, store._make_connection)
+        asked = ("EXISTS", store._key("meta"), store._key("types"))
+        try:
+            return bool(store._within_bound(lambda: store._checked(store._open_line().ask(asked)[0])))
+        finally:
+            store.close()
+
     def _copy_and_ask(self, reads: list[tuple[str, str]]) -> list[Any] | None:
         """Copies of the objects, and the answers of the same moment. None when this redis cannot copy, or has no room."""
         if not self._has_room():
@@ -357,7 +378,7 @@ class RedisReader(StoreReader):
     def _rows_of(self, number: int) -> Iterator[Batch]:
         known: set[int] = set()  # redis may give an object twice
         try:
-            for batch in self._store._load_type(number, copy=self._key_of(number)):
+            for batch in self._store._load_type(number, self._key_of(number)):
                 if self._copies and time.monotonic() > self._renew_at:
                     self._renew_at = time.monotonic() + _COPIES_S / 4
                     self._ask(*(("EXPIRE", copy, _COPIES_S) for copy in self._copies.values()))

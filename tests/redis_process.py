@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,9 @@ class RedisProcess:
     def flush_all(self) -> None:
         with self.client() as client:
             client.flushall()
+
+
+def until_told(caplog: pytest.LogCaptureFixture, words: str = " is waited for, ", times: int = 1) -> None:
+    """Returns when stores have told so many times that their redis is away, or whatever these words say of it."""
+    while sum(words in record.getMessage() for record in list(caplog.records)) < times:
+        threading.Event().wait(0.01)

@@ -54,7 +54,7 @@ def check(options: argparse.Namespace) -> int:
     for attempt in range(1, ATTEMPTS + 1):
         found = Findings()
         try:
-            with reader_of(store_of(options, makes_directory=False), is_busy=attempt > 1) as reader:
+            with reader_of(store_of(options, must_exist=True), is_busy=attempt > 1) as reader:
                 examine(reader, found)
                 reader.confirm()
             break

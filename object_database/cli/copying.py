@@ -24,7 +24,7 @@ from object_database.store_options import store_of
 from object_database.store_readers import Content, SqliteReader, StoreReader, reader_of
 from object_database.util_progress import Progress
 
-__all__ = ["ATTEMPTS", "Row", "backup", "fill", "load_into_core", "origin_of", "restore", "whole_file"]
+__all__ = ["ATTEMPTS", "Row", "backup", "filling", "load_into_core", "origin_of", "restore", "whole_file"]
 
 ATTEMPTS = 3  # to read a redis: between two commits, and then with copies of its objects
 
@@ -37,7 +37,7 @@ _BESIDE = ("", "-wal", "-shm", "-journal", ".owner")  # what SQLite and SqlitePe
 
 
 def backup(options: argparse.Namespace) -> int:
-    source = store_of(options, makes_directory=False)
+    source = store_of(options, must_exist=True)
     with whole_file(options.dest, options.overwrite, source) as path:
         content = try_again(lambda is_busy: _copy(reader_of(source, is_busy), path))
         _make_backup(path, content)
@@ -190,15 +190,17 @@ def _sync(path: Path) -> None:
 def restore(options: argparse.Namespace) -> int:
     target = store_of(options)
     rows: list[Row] = []
-    with SqliteReader(SqlitePersistence(options.source)) as reader, Progress("reading") as said:
+    with SqliteReader(SqlitePersistence(options.source)) as reader:
         if isinstance(target, SqlitePersistence) and target.path.exists() and target.path.samefile(reader.path):
             raise ValueError(f"{reader.path} is that very store")
         content = reader.content
-        for batch in reader.rows():
-            rows += batch
-            said(len(rows), content.object_count)
-        reader.confirm()
-    fill(target, content, rows, options.overwrite)
+        with filling(target, options.overwrite) as fill:
+            with Progress("reading") as said:
+                for batch in reader.rows():
+                    rows += batch
+                    said(len(rows), content.object_count)
+            reader.confirm()
+            fill(content, rows)
     print(f"{len(rows):,} objects of transaction {content.last_tid} are in {reader_of(target).where}")
     return 0
 
@@ -214,32 +216,48 @@ def open_for_tool(store: Persistence) -> State:
         ) from error
 
 
-def fill(store: Persistence, content: Content, rows: Sequence[Row], overwrite: bool) -> None:
-    """Make this the whole content of a store, under a new history (D12), at once or not at all.
+@contextmanager
+def filling(store: Persistence, overwrite: bool) -> Iterator[Callable[[Content, Sequence[Row]], None]]:
+    """A function that makes this the whole content of a store, under a new history (D12), at once or not at all.
 
-    Identities and transaction ids of both, the old content and the new one, stay reserved.
+    A store that is there is taken before the block reads what is to be put into it, which may take long: one that cannot be
+    had is refused at once. One that is not there is made when all has been read, so that nothing is left of a bad source.
     """
-    state = open_for_tool(store)
     try:
-        if (state.object_count or state.last_tid) and not overwrite:
-            raise StoreError(
-                f"the store is not empty: it has {state.object_count:,} objects and ends at transaction {state.last_tid}; "
-                "give --overwrite to replace all of it, or name another one"
-            )
-        last_tid = max(state.last_tid, content.last_tid)
-        given = [
-            _core.read_reservations(facts["reservations"])
-            for facts in (state.facts, content.facts)
-            if "reservations" in facts
-        ]
-        _verify(content, rows)
-        highest = [max(each) for each in zip((last_tid, 0, 0), *given, strict=True)]
-        facts = {**content.facts, "reservations": _core.write_reservations(*highest)}
-        with Progress("writing") as said:
-            store.replace(Group(state.epoch, state.last_tid, last_tid, rows, facts, commits_of(content)))
-            said(len(rows), len(rows))
+        state = _open_to_fill(store, overwrite) if reader_of(store).is_there() else None
+
+        def fill(content: Content, rows: Sequence[Row]) -> None:
+            _verify(content, rows)
+            _fill(store, state or _open_to_fill(store, overwrite), content, rows)
+
+        yield fill
     finally:
         store.close()
+
+
+def _open_to_fill(store: Persistence, overwrite: bool) -> State:
+    state = open_for_tool(store)
+    if (state.object_count or state.last_tid) and not overwrite:
+        raise StoreError(
+            f"the store is not empty: it has {state.object_count:,} objects and ends at transaction {state.last_tid}; "
+            "give --overwrite to replace all of it, or name another one"
+        )
+    return state
+
+
+def _fill(store: Persistence, state: State, content: Content, rows: Sequence[Row]) -> None:
+    """Identities and transaction ids of both, the old content and the new one, stay reserved."""
+    last_tid = max(state.last_tid, content.last_tid)
+    given = [
+        _core.read_reservations(facts["reservations"])
+        for facts in (state.facts, content.facts)
+        if "reservations" in facts
+    ]
+    highest = [max(each) for each in zip((last_tid, 0, 0), *given, strict=True)]
+    facts = {**content.facts, "reservations": _core.write_reservations(*highest)}
+    with Progress("writing") as said:
+        store.replace(Group(state.epoch, state.last_tid, last_tid, rows, facts, commits_of(content)))
+        said(len(rows), len(rows))
 
 
 def _verify(content: Content, rows: Sequence[Row]) -> None:

@@ -23,6 +23,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +31,7 @@ from typing import Any, TextIO
 from uuid import UUID
 
 from object_database import _core
-from object_database.cli.copying import Row, fill, origin_of, try_again, whole_file
+from object_database.cli.copying import Row, filling, origin_of, try_again, whole_file
 from object_database.errors import ObjectDatabaseError
 from object_database.identity import IDENTITY_BLOCK_SIZE
 from object_database.persistence_interface import HISTORY_BYTES
@@ -74,7 +75,7 @@ _WORDS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
 
 
 def export_lines(options: argparse.Namespace) -> int:
-    source = store_of(options, makes_directory=False)
+    source = store_of(options, must_exist=True)
     if options.file == "-":
         _write(reader_of(source, is_busy=True), sys.stdout)  # nothing of it can be taken back
         sys.stdout.flush()
@@ -242,15 +243,18 @@ def _are_pairs(items: Any) -> bool:
 
 def import_lines(options: argparse.Namespace) -> int:
     target = store_of(options)
-    if options.file == "-":
-        content, rows = read_lines(sys.stdin, "stdin")
-    else:
-        # Bytes that are no text stay what they are, and are refused with the number of their line.
-        with open(options.file, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            content, rows = read_lines(lines, options.file)
-    fill(target, content, rows, options.overwrite)
+    with _opened(options.file) as lines, filling(target, options.overwrite) as fill:
+        content, rows = read_lines(lines, "stdin" if options.file == "-" else options.file)
+        fill(content, rows)
     print(f"{len(rows):,} objects of transaction {content.last_tid} are in {reader_of(target).where}")
     return 0
+
+
+def _opened(file: str) -> AbstractContextManager[TextIO]:
+    if file == "-":
+        return nullcontext(sys.stdin)
+    # Bytes that are no text stay what they are, and are refused with the number of their line.
+    return open(file, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def read_lines(lines: Iterable[str], where: str) -> tuple[Content, list[Row]]:

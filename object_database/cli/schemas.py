@@ -34,7 +34,7 @@ _NOTHING_TO_DO = "the schema is there as it is; nothing would change"
 def catalogue_of(options: argparse.Namespace) -> bytes:
     """Of the server or the store that the options name."""
     if options.server is None:
-        with reader_of(store_of(options, makes_directory=False)) as reader:
+        with reader_of(store_of(options, must_exist=True)) as reader:
             return reader.content.facts.get("catalogue", b"")
     host, colon, port = options.server.rpartition(":")
     if not colon or not port.isdecimal():
@@ -106,8 +106,8 @@ def schemas_named(words: str) -> list[Schema]:
 
 
 def drop(options: argparse.Namespace) -> int:
-    store = store_of(options, makes_directory=False)
-    with reader_of(store_of(options, makes_directory=False)):
+    store = store_of(options, must_exist=True)
+    with reader_of(store_of(options, must_exist=True)):
         pass  # raises where there is no store: opening one would make it
     kind = "field" if options.field else "index" if options.index else "any"
     state = open_for_tool(store)

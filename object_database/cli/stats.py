@@ -14,7 +14,7 @@ __all__ = ["stats"]
 
 def stats(options: argparse.Namespace) -> int:
     """In redis the numbers of objects are those of the time at which each was counted."""
-    with reader_of(store_of(options, makes_directory=False)) as reader:
+    with reader_of(store_of(options, must_exist=True)) as reader:
         content, owner, sizes = reader.content, reader.owner(), reader.sizes()
         where = reader.where
     facts = [

@@ -154,7 +154,10 @@ def test_a_port_that_is_taken(taken_port: str) -> None:
         (["--inmem", "localhost", "0", "--service-token", ""], "a token is needed"),
         (["localhost", "0", "--service-token", "T", "--inmem", "--redis_port", "6379"], "objects live in one place"),
         (["localhost", "0", "--service-token", "T", "--inmem", "--data-dir", "d"], "objects live in one place"),
-        (["localhost", "0", "--service-token", "T", "--data-dir", "/dev/null/d"], "the data directory cannot be made"),
+        (
+            ["localhost", "0", "--service-token", "T", "--data-dir", "/dev/null/d"],
+            "/dev/null/d/objects.sqlite cannot be opened",
+        ),
         (
             ["localhost", "0", "--service-token", "T", "--redis-url", "redis://h", "--redis_port", "1"],
             "give --redis-url, or --redis_host and --redis_port, not both",

@@ -26,7 +26,7 @@ from object_database import (
 from object_database.errors import FencedError, FlushTimeoutError, ServerError, StoreBehindError, StoreUnavailableError
 from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
 from tests.faulty import FaultyPersistence
-from tests.redis_process import RedisProcess
+from tests.redis_process import RedisProcess, until_told
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -98,17 +98,27 @@ def cut(redis: RedisProcess) -> None:
         client.client_kill_filter(_type="normal", skipme=True)
 
 
-def paused(redis: RedisProcess) -> None:
-    """Longer than the store waits for a reply, so that the connection is given up and made again."""
-    redis.freeze()
-    try:
-        time.sleep(2.5)
-    finally:
-        redis.thaw()
+@pytest.fixture(params=["killed", "cut", "paused"])
+def happens(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Callable[[RedisProcess], None]:
+    times = 0
+
+    def paused(redis: RedisProcess) -> None:
+        """Until the store has given its connection up, and has made it again."""
+        nonlocal times
+        times += 1
+        redis.freeze()
+        try:
+            until_told(caplog, times=times)
+        finally:
+            redis.thaw()
+        until_told(caplog, " is back, after ", times)
+
+    return {"killed": killed, "cut": cut, "paused": paused}[request.param]
 
 
-@pytest.mark.parametrize("happens", [killed, cut, paused])
-def test_clients_stay_connected_while_redis_is_away_and_nothing_is_lost(start_redis: Any, happens: Any) -> None:
+def test_clients_stay_connected_while_redis_is_away_and_nothing_is_lost(
+    start_redis: Any, happens: Callable[[RedisProcess], None]
+) -> None:
     redis = start_redis()
     with TcpServer("localhost", 0, store_in(redis), None, "t") as server:
         clients = [server.connect("t") for _ in range(4)]
@@ -531,6 +541,7 @@ def test_a_disk_that_goes_on_failing_ends_the_program_with_a_sentence(start_serv
     code, _, complaint = program.finish()
     assert code == 1
     assert complaint.splitlines()[-1].startswith("database_server: ")
+    assert complaint.endswith("may have more than 10,000 bytes (ulimit -f)\n")
     assert "Traceback" not in complaint
     assert left_in(SqlitePersistence(tmp_path)) in ([1], [1, 2])
 

@@ -17,6 +17,7 @@ import pytest
 
 from object_database import Indexed, InMemServer, OneOf, Schema, Unique, __version__, _core
 from object_database.persistence import Persistence, RedisPersistence, SqlitePersistence
+from object_database.store_readers import reader_of
 from tests.redis_process import RedisProcess
 
 schema = Schema("shop")
@@ -197,17 +198,33 @@ def test_a_store_that_a_server_has_is_not_restored_into(kind: str, place: Place,
     assert len(orders_in(store)) == 20
 
 
-def test_what_no_server_would_start_from_is_not_restored(place: Place, tmp_path: Path) -> None:
+@KINDS
+@pytest.mark.parametrize("command", ["restore", "import"])
+def test_a_store_that_cannot_be_had_is_refused_before_its_new_content_is_read(
+    command: str, kind: str, place: Place, tmp_path: Path
+) -> None:
+    options, store = place(kind)
+    fill(store)
+    done(*options, "backup", tmp_path / "restore")
+    break_sqlite("UPDATE objects SET row = 'text'")(tmp_path / "restore")
+    (tmp_path / "import").write_text("no JSON")
+    damage = {"restore": "somebody wrote to the file", "import": "line 1: "}[command]
+    with InMemServer(kvstore=store, auth_token="t"):
+        assert f"process {os.getpid()}" in refused(*options, command, tmp_path / command, "--overwrite")
+    assert "the store is not empty" in refused(*options, command, tmp_path / command)
+    assert damage in refused(*options, command, tmp_path / command, "--overwrite")
+    assert len(orders_in(store)) == 20
+
+
+@KINDS
+def test_what_no_server_would_start_from_is_not_restored(kind: str, place: Place, tmp_path: Path) -> None:
     options, store = place("sqlite")
     fill(store)
     done(*options, "backup", tmp_path / "b")
-    with sqlite3.connect(tmp_path / "b") as db:
-        db.execute("UPDATE objects SET row = x'0105'")
-    db.close()
-    others, copy = place("sqlite")
+    break_sqlite("UPDATE objects SET row = x'0105'")(tmp_path / "b")
+    others, copy = place(kind)
     assert "is damaged" in refused(*others, "restore", tmp_path / "b")
-    with copy:
-        assert copy.open().object_count == 0
+    assert not reader_of(copy).is_there()
 
 
 # ---- beside a server
@@ -458,7 +475,14 @@ def test_an_export_that_fails_leaves_no_file(place: Place, tmp_path: Path) -> No
         (["--data-dir", ".", "stats"], "odb stats: there is no store "),
         (["--data-dir", ".", "--redis_port", "1", "check"], "odb check: objects live in one place"),
         (["--data-dir", "d", "restore", "nothing"], "odb restore: there is no store "),
+        (["--data-dir", "d", "restore", "."], "odb restore: there is no store "),
         (["--data-dir", "d", "import", "nothing"], "odb import: nothing: No such file or directory"),
+        (["--data-dir", "d", "import", "."], "odb import: .: Is a directory"),
+        (["--data-dir", "d", "import", "/dev/null"], "odb import: /dev/null, line 1: the file is empty"),
+        (
+            ["--data-dir", "/dev/null/d", "import", "-"],
+            "odb import: /dev/null/d/objects.sqlite cannot be made: /dev/null",
+        ),
         (
             ["--redis-url", "unix:///nowhere", "stats"],
             "odb stats: redis at /nowhere, database 0, keys odb:* gives no answer",
@@ -477,6 +501,7 @@ def test_what_cannot_be_done_is_told_in_one_sentence(
     for name in ("ODB_SERVICE_TOKEN", "ODB_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     assert refused(*words).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["odb", "object_database"])

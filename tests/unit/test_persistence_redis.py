@@ -27,7 +27,7 @@ from object_database.persistence import Group, RedisPersistence
 from object_database.persistence_redis_line import Line, pack, refusal_of
 from object_database.store_readers import reader_of
 from object_database.util import CertificateFiles, generateSslContext
-from tests.redis_process import RedisProcess
+from tests.redis_process import RedisProcess, until_told
 from tests.store_model import contents_after, contents_of, group_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,11 +275,6 @@ def test_a_redis_that_stands_still_is_waited_for(redis_process: RedisProcess, op
     finish()
     store.close()
     assert held_by(redis_process) == (20, contents_after(20))
-
-
-def until_told(caplog: pytest.LogCaptureFixture) -> None:
-    while not caplog.records:
-        threading.Event().wait(0.01)
 
 
 def test_an_outage_is_told_and_its_end_too(

@@ -313,6 +313,8 @@ print(store.open()[1:3], list(store.load()))
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
     assert "disk I/O error" in lines[0]
+    for line in lines[:3]:
+        assert line.endswith("likely because no file of this process may have more than 10,000 bytes (ulimit -f)")
     assert "no error" not in lines
     assert lines[3:] == ["1 [[(1, 1, b'first')]]", "(2, 2) [[(1, 1, b'first'), (2, 1, b'second')]]"]
 
