@@ -291,7 +291,9 @@ def eight_redis(run: Run) -> Sample:
     return eight(run, "redis", subscribed="none")
 
 
-@benchmark("stores.eight_memory", "8 clients on InMemoryPersistence(): what the way through any store leaves of the rate")
+@benchmark(
+    "stores.eight_memory", "8 clients on InMemoryPersistence(): what the way through any store leaves of the rate"
+)
 @figure(unit="% of in memory")
 @figure(name="rate", unit="commits/s")
 @figure(name="in memory", unit="commits/s")
