@@ -9,6 +9,7 @@ ours: an attempt that was lost may have been carried out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from object_database.errors import InvalidArgumentError, StoreUnavailableError
 __all__ = ["Line", "Lost", "Refusal", "pack", "redis_module"]
 
 SEND_BYTES = 1 << 20  # one send has one timeout, so a send must not take long
+VERSION_MIN = [5, 0, 7]  # redis-py before it forgets the timeout of a unix socket, and waits for ever
 
 
 class Lost(Exception):
@@ -38,6 +40,11 @@ def redis_module() -> Any:
         raise InvalidArgumentError(
             "RedisPersistence needs the package redis: pip install 'object_database[redis]' (or: pip install redis)"
         ) from error
+    if [int(number) for number in re.findall(r"\d+", redis.__version__)] < VERSION_MIN:
+        raise InvalidArgumentError(
+            f"RedisPersistence needs the package redis from {'.'.join(map(str, VERSION_MIN))} on, and this is "
+            f"{redis.__version__}: pip install -U 'object_database[redis]'"
+        )
     return redis
 
 
