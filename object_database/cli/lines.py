@@ -77,8 +77,9 @@ _WORDS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
 def export_lines(options: argparse.Namespace) -> int:
     source = store_of(options, must_exist=True)
     if options.file == "-":
-        _write(reader_of(source, is_busy=True), sys.stdout)  # nothing of it can be taken back
-        sys.stdout.flush()
+        stdout = _not_closed(sys.stdout, "stdout")
+        _write(reader_of(source, is_busy=True), stdout)  # nothing of it can be taken back
+        stdout.flush()
         return 0
     with whole_file(Path(options.file), options.overwrite, source) as path:
 
@@ -252,9 +253,15 @@ def import_lines(options: argparse.Namespace) -> int:
 
 def _opened(file: str) -> AbstractContextManager[TextIO]:
     if file == "-":
-        return nullcontext(sys.stdin)
+        return nullcontext(_not_closed(sys.stdin, "stdin"))
     # Bytes that are no text stay what they are, and are refused with the number of their line.
     return open(file, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def _not_closed(stream: TextIO | None, name: str) -> TextIO:
+    if stream is None:  # Python's word for a descriptor that was closed when it started
+        raise ValueError(f"{name} is closed: name a file")
+    return stream
 
 
 def read_lines(lines: Iterable[str], where: str) -> tuple[Content, list[Row]]:

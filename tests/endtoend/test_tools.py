@@ -167,6 +167,16 @@ def test_pipes_work(place: Place) -> None:
     assert orders_in(copy) == orders_in(store)
 
 
+@pytest.mark.parametrize(("command", "closing", "name"), [("import", "<&-", "stdin"), ("export", ">&-", "stdout")])
+def test_a_pipe_that_is_closed_is_told(command: str, closing: str, name: str, place: Place) -> None:
+    options, store = place("sqlite")
+    fill(store)
+    words = [sys.executable, "-m", "object_database", *options, command, "-"]
+    shell = ["sh", "-c", f'"$@" {closing}', "sh", *words]
+    found = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=50)
+    assert (found.returncode, found.stderr) == (2, f"odb {command}: {name} is closed: name a file\n")
+
+
 @KINDS
 def test_only_an_empty_store_is_restored_into_unless_it_may_be_replaced(
     kind: str, place: Place, tmp_path: Path
