@@ -171,7 +171,7 @@ class SqliteReader(StoreReader):
     def is_there(self) -> bool:
         if self.path.exists():
             return True
-        above = next(each for each in self.path.parents if each.exists())
+        above = next(each for each in self.path.parents if os.path.lexists(each))  # a link to nowhere is in the way
         if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
             raise StoreUnavailableError(f"{self.where} cannot be made: {above} is no directory where you may write")
         return False

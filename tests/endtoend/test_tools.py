@@ -226,6 +226,14 @@ def test_a_store_that_cannot_be_had_is_refused_before_its_new_content_is_read(
     assert len(orders_in(store)) == 20
 
 
+def test_a_data_directory_that_is_a_link_to_nowhere_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to("nowhere")
+    (tmp_path / "lines").write_text("no JSON")
+    assert "/data is no directory where you may write" in refused(
+        "--data-dir", tmp_path / "data", "import", tmp_path / "lines"
+    )
+
+
 @KINDS
 def test_what_no_server_would_start_from_is_not_restored(kind: str, place: Place, tmp_path: Path) -> None:
     options, store = place("sqlite")
