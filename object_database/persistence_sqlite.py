@@ -101,7 +101,9 @@ class SqlitePersistence(Persistence):
             given = Path(os.fsdecode(path)).absolute()
         except TypeError:
             raise InvalidArgumentError(f"path is that of a file or a directory; {path!r} was given") from None
-        self.path: Path = given / FILE_NAME if given.is_dir() else given
+        file = given / FILE_NAME if given.is_dir() else given
+        # SQLite puts its log beside the file that a link names; and one file has one owner, whatever it is called.
+        self.path: Path = Path(os.path.realpath(file)) if file.is_symlink() else file
         self._busy_s = busy_s
         self._db: sqlite3.Connection | None = None
         self._opened = Held(0, "", 0)

@@ -61,6 +61,16 @@ def test_folders_are_made_and_paths_may_be_text(tmp_path: Path) -> None:
         SqlitePersistence(5)  # type: ignore[arg-type]
 
 
+def test_a_link_to_the_file_is_the_same_store_with_the_same_owner(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    filled(SqlitePersistence(link), 3).close()
+    with SqlitePersistence(path) as store:
+        assert contents_of(store, store.open()) == contents_after(3)
+        with pytest.raises(StoreInUseError):
+            SqlitePersistence(link).open()
+
+
 def test_people_can_look_into_it_while_it_is_in_use(path: Path) -> None:
     with filled(SqlitePersistence(path), 20) as store:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
