@@ -327,15 +327,15 @@ class StoreError(ObjectDatabaseError):
 
 
 class StoreInUseError(StoreError):
-    """Another live server owns the store.
+    """Another live server owns the store, or a tool that changes it.
 
-    Attributes: host, pid: of that server.  since: when it took the store, UTC, as text.
+    Attributes: host, pid: of its process.  since: when it took the store, UTC, as text.
     """
 
     def __init__(self, where: str, host: str = "?", pid: int = 0, since: str = "?"):
         super().__init__(
-            f"{where} belongs to a server that runs on {host}, process {pid}, since {since}: stop that one first; "
-            "or take the store from it with --take-over (take_over=True), which ends its service"
+            f"{where} is in use by a server, or by an odb command, on {host}, process {pid}, since {since}: stop it "
+            "first; or take the store from it with --take-over (take_over=True), which ends its work"
         )
         self.host: str = host
         self.pid: int = pid

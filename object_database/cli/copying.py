@@ -211,8 +211,8 @@ def open_for_tool(store: Persistence) -> State:
         return store.open()
     except StoreInUseError as error:
         raise StoreError(
-            f"{reader_of(store).where} belongs to a server that runs on {error.host}, process {error.pid}, since "
-            f"{error.since}: stop it first"
+            f"{reader_of(store).where} is in use by a server, or by another odb command, on {error.host}, process "
+            f"{error.pid}, since {error.since}: stop it first"
         ) from error
 
 

@@ -163,4 +163,4 @@ def test_a_store_that_a_server_has_is_left_alone_and_no_option_is_named_that_the
     fill(tmp_path)
     with InMemServer(kvstore=SqlitePersistence(tmp_path / "objects.sqlite"), auth_token="t"):
         said = refused("--data-dir", tmp_path, "schema", "drop", "shop.Order.note", "--yes")
-    assert re.search(r"belongs to a server that runs on \S+, process \d+, since .*: stop it first$", said.strip())
+    assert re.search(r"is in use by a server, .* on \S+, process \d+, since .*: stop it first$", said.strip())
