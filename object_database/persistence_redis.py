@@ -593,14 +593,13 @@ def _commands_of(
 
 
 def _hash_commands(verb: str, key: str, words: list[bytes], words_each: int) -> Iterator[bytes]:
-    start = 0
-    while start < len(words):
-        end, size = start, 0
-        while end < len(words) and end - start < FIELDS_MAX * words_each and size < COMMAND_BYTES:
-            size += sum(map(len, words[end : end + words_each]))
-            end += words_each
-        yield pack(verb, key, *words[start:end])
-        start = end
+    count = len(words) // words_each
+    if count > FIELDS_MAX or (count > 1 and sum(map(len, words)) > COMMAND_BYTES):
+        half = count // 2 * words_each
+        yield from _hash_commands(verb, key, words[:half], words_each)
+        yield from _hash_commands(verb, key, words[half:], words_each)
+    elif words:
+        yield pack(verb, key, *words)
 
 
 def _losses(settings: dict[str, str], min_replicas: int) -> str:
