@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parent
@@ -25,13 +26,22 @@ def show(name: str, process: subprocess.Popen[str]) -> threading.Thread:
     return thread
 
 
-def start(*command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
 def main(seconds: float) -> int:
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a script's `demo.py &` ignores it, and so would all below
+    with ExitStack() as stack:
+        return demonstrate(seconds, stack)
+
+
+def demonstrate(seconds: float, stack: ExitStack) -> int:
+    def start(*command: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        stack.callback(process.kill)  # nothing stays, whatever goes wrong; one that has ended is left alone
+        return process
+
     server = start(
         "-m", "object_database.frontends.database_server", "--service-token", TOKEN, "--inmem", "localhost", "0"
     )
