@@ -206,6 +206,16 @@ def restart(run: Run, kind: str) -> Sample:
     return Sample({"": rates, "start": seconds, "memory": gained})
 
 
+def committing(run: Run, where: str) -> tuple[Any, Any]:
+    """A server on this store with run.size objects, and clients that commit to it."""
+    server = run.client(serve_from, where=where)
+    port = server.ready["port"]
+    loader = run.client(load, port=port, kind="IndexedPair", count=run.size)
+    loader.step()
+    loader.end()
+    return server, run.clients(COMMITTERS, increment_client, port=port, seconds=run.seconds, subscribed="none")
+
+
 def backup_client(where: str, seconds: float) -> Iterator[Any]:
     """Worker: each step makes one backup of the store after the other and yields how long one took."""
     command = [sys.executable, "-m", "object_database", "--data-dir", where, "backup", "--overwrite"]
@@ -221,13 +231,8 @@ def backup_client(where: str, seconds: float) -> Iterator[Any]:
 
 def beside_backup(run: Run) -> Sample:
     with place(run, "sqlite") as where:
-        server = run.client(serve_from, where=where)
-        port = server.ready["port"]
-        loader = run.client(load, port=port, kind="IndexedPair", count=run.size)
-        loader.step()
-        loader.end()
+        server, clients = committing(run, where)
         backup = run.client(backup_client, where=where, seconds=run.seconds)
-        clients = run.clients(COMMITTERS, increment_client, port=port, seconds=run.seconds, subscribed="none")
         lost, quiet, took = [], [], []
         for _ in range(run.repetitions):
             before = sum(step["per_s"] for step in together(clients))
@@ -254,13 +259,8 @@ def copying_reader(where: str) -> Iterator[Any]:
 
 def beside_copy(run: Run) -> Sample:
     with place(run, "redis") as where:
-        server = run.client(serve_from, where=where)
-        port = server.ready["port"]
-        loader = run.client(load, port=port, kind="IndexedPair", count=run.size)
-        loader.step()
-        loader.end()
+        server, clients = committing(run, where)
         reader = run.client(copying_reader, where=where)
-        clients = run.clients(COMMITTERS, increment_client, port=port, seconds=run.seconds, subscribed="none")
         longest, quiet = [], []
         for _ in range(run.repetitions):
             quiet.append(max(step["max_ms"] for step in together(clients)))

@@ -27,9 +27,8 @@ def show(name: str, process: subprocess.Popen[str]) -> threading.Thread:
 
 
 def main(seconds: float) -> int:
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a script's `demo.py &` ignores it, and so would all below
+    # A script's `demo.py &` ignores it, and what is started here would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         return demonstrate(seconds, stack)
 

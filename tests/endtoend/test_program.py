@@ -195,7 +195,9 @@ def test_an_example_whose_server_goes_away_says_so(example: str, server_process:
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("interrupts", [signal.SIG_DFL, signal.SIG_IGN], ids=["", "in the background of a script"])
+@pytest.mark.parametrize(
+    "interrupts", [signal.SIG_DFL, signal.SIG_IGN], ids=["on a terminal", "in the background of a script"]
+)
 def test_the_demo_shows_messages_and_ends_by_itself(interrupts: signal.Handlers) -> None:
     done = run(str(EXAMPLES / "demo.py"), "2", preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts))
     lines = done.stdout.splitlines()
